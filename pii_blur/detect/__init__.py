@@ -1,0 +1,1 @@
+"""Flat pictures in, boxes out. Knows nothing of spheres or files of photos."""

@@ -1,0 +1,1 @@
+"""Making what lies inside a region unrecognisable."""

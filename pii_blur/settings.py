@@ -1,0 +1,71 @@
+"""Everything that decides which pixels of a photo change, in one frozen object. Only levels 3 and above import it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pii_blur.labels import DEFAULT_LABELS, Label
+from pii_blur.obfuscate.obfuscator import METHODS, Strength
+from pii_blur.sphere.views import PLANS
+from pii_blur.zones import Zone
+
+DEFAULT_MODEL = "street-retinanet-seed"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How photos are searched and hidden.
+
+    Attributes:
+        min_score: least calibrated score, 0 to 1, at which a box is hidden; PROB / 100 of the command line. Lower
+            finds and hides more.
+        thresholds: per-class scores that replace `min_score`, as (label, score) pairs.
+        labels: the classes that are hidden.
+        model: name of a folder in `models/`, or a path to one.
+        views: view plan, ``fast``, ``balanced`` or ``thorough``.
+        grow: factor by which each box is enlarged about its centre, 1 to 3.
+        method: ``gaussian``, ``pixelate`` or ``solid``.
+        strength: how strongly; see `Strength`.
+        zones: directions that are always or never hidden.
+
+    Raises:
+        ValueError: a value out of range, with the range in the message.
+    """
+
+    min_score: float = 0.40
+    thresholds: tuple[tuple[Label, float], ...] = ()
+    labels: tuple[Label, ...] = DEFAULT_LABELS
+    model: str | Path = DEFAULT_MODEL
+    views: str = "balanced"
+    grow: float = 1.15
+    method: str = "gaussian"
+    strength: Strength = field(default_factory=Strength)
+    zones: tuple[Zone, ...] = ()
+
+    def __post_init__(self) -> None:
+        for score in (self.min_score, *(score for _, score in self.thresholds)):
+            if not 0.01 <= score <= 1:
+                raise ValueError(f"a score threshold lies between 0.01 and 1 (1 and 100 per cent), not {score:g}")
+        if not self.labels:
+            raise ValueError("at least one class must be hidden")
+        if self.views not in PLANS:
+            raise ValueError(f"views is one of {', '.join(PLANS)}, not '{self.views}'")
+        if not 1 <= self.grow <= 3:
+            raise ValueError(f"grow lies between 1 and 3, not {self.grow:g}")
+        if self.method not in METHODS:
+            raise ValueError(f"method is one of {', '.join(METHODS)}, not '{self.method}'")
+
+    def threshold(self, label: Label) -> float:
+        """Return the least calibrated score at which a box of `label` is hidden."""
+        return dict(self.thresholds).get(label, self.min_score)
+
+    def digest(self) -> str:
+        """Return a SHA-256 (hex) that changes whenever other pixels would be hidden, or in another way."""
+        values = asdict(self)
+        values["thresholds"] = sorted((label.word, score) for label, score in self.thresholds)
+        values["labels"] = sorted(label.word for label in self.labels)
+        values["model"] = str(self.model)
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Pure geometry of pictures on the sphere. Imports nothing of the project."""
