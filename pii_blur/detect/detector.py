@@ -1,0 +1,48 @@
+"""What every detector can do. The pipeline knows only this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pii_blur.detect.detections import Detections
+from pii_blur.detect.model_store import find_model
+from pii_blur.detect.retinanet import RetinaNet
+from pii_blur.labels import Label
+
+
+class Detector(Protocol):
+    """Finds things in square crops."""
+
+    @property
+    def size(self) -> int:
+        """Side of the crops in pixels."""
+
+    @property
+    def name(self) -> str:
+        """Name and version, for reports and for the mark in the photo."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the model file; part of what makes a photo done."""
+
+    def detect(self, crop: NDArray[np.uint8], thresholds: Mapping[Label, float]) -> Detections:
+        """Return what is found in a uint8 RGB (size, size, 3) crop.
+
+        Args:
+            crop: the picture.
+            thresholds: least calibrated score per wanted label; other labels are not looked for.
+        """
+
+
+def load_detector(model: str | Path, *, threads: int) -> Detector:
+    """Open a model by name or folder.
+
+    Raises:
+        MissingDependency: it is not there, damaged, or not runnable here.
+    """
+    return RetinaNet(find_model(model), threads=threads)

@@ -1,0 +1,44 @@
+"""The one place that knows ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from pii_blur.errors import MissingDependency
+
+onnxruntime.disable_telemetry_events()
+
+
+class Session:
+    """A model in memory, ready to run on the CPU."""
+
+    def __init__(self, file: Path, *, threads: int) -> None:
+        """Load `file` for `threads` threads.
+
+        Raises:
+            MissingDependency: the file is no model that ONNX Runtime can run, or has other inputs or outputs than
+                `images` -> `boxes`, `scores`.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Without this the idle threads spin and take the cores from decoding and blurring.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has no public error class of its own
+            raise MissingDependency(f"ONNX Runtime cannot load {file}: {error}") from error
+        inputs = [entry.name for entry in self._session.get_inputs()]
+        outputs = {entry.name for entry in self._session.get_outputs()}
+        if inputs != ["images"] or not {"boxes", "scores"} <= outputs:
+            raise MissingDependency(f"{file} must take 'images' and give 'boxes' and 'scores' (docs/models.md)")
+
+    def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Run uint8 RGB (n, size, size, 3) and return boxes float32 (n, anchors, 4) and raw scores (n, anchors, k)."""
+        boxes, scores = self._session.run(["boxes", "scores"], {"images": images})
+        return boxes, scores

@@ -1,0 +1,186 @@
+"""Hides quadrilaterals in a picture, each by a small patch of the scene seen straight on.
+
+For every quadrilateral the scene round it is sampled coarsely in the tangent plane at its centre, so that a method
+works on an undistorted picture of the object wherever on the sphere it lies; the result is painted back into the
+picture's own pixels. The cost is that of the pixels hidden, not of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pii_blur.obfuscate.obfuscator import METHODS, SAMPLES_PER_SIGMA, Strength
+from pii_blur.sphere.axes import Floats
+from pii_blur.sphere.extent import Extent, PanoExtent
+from pii_blur.sphere.project import Pyramid, sample
+from pii_blur.sphere.quad import SphereQuad, Window
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+Plane = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """What is painted on: `pixels` uint8 (h, w, 3) RGB and `mask` uint8 (h, w), 255 where anything was changed."""
+
+    pixels: Pixels
+    mask: Mask
+
+
+def paint(
+    pyramid: Pyramid, extent: Extent, quads: Sequence[SphereQuad], *, method: str, strength: Strength, canvas: Canvas
+) -> None:
+    """Hide every quadrilateral on `canvas`.
+
+    Each is sampled from the untouched picture, and the largest are painted last, so that where two overlap the
+    stronger blur is what is seen. One that lies wholly within a later one is left out: nothing of it would be seen.
+
+    Args:
+        pyramid: the untouched picture.
+        extent: what it shows.
+        quads: what to hide, grown already.
+        method: a key of `METHODS`.
+        strength: how strongly.
+        canvas: changed in place.
+    """
+    order = sorted(quads, key=SphereQuad.longest_side)
+    for index, quad in enumerate(order):
+        if not any(_holds(later, quad) for later in order[index + 1 :]):
+            _paint_one(pyramid, extent, quad, method, strength, canvas)
+
+
+def restore(original: Pixels, extent: Extent, quads: Sequence[SphereQuad], canvas: Canvas) -> None:
+    """Put the untouched pixels back inside `quads`, exactly up to their borders."""
+    for quad in quads:
+        for window in quad.windows(extent):
+            inside = _distance(quad, _flat(quad, extent, window)) <= 0
+            rows, columns = slice(window.top, window.bottom), slice(window.left, window.right)
+            canvas.pixels[rows, columns][inside] = original[rows, columns][inside]
+            canvas.mask[rows, columns][inside] = 0
+
+
+def _holds(outer: SphereQuad, inner: SphereQuad) -> bool:
+    """Return whether `inner` lies within `outer`; both are convex, so the corners decide."""
+    return bool(outer.contains(inner.corners).all())
+
+
+def _paint_one(
+    pyramid: Pyramid, extent: Extent, quad: SphereQuad, method: str, strength: Strength, canvas: Canvas
+) -> None:
+    """Sample, obfuscate and blend one quadrilateral."""
+    per_degree = extent.pixels_per_degree
+    sigma = strength.sigma(quad.longest_side(), per_degree)
+    pixel = np.radians(1.0 / per_degree)
+    feather = np.radians(strength.feather(sigma, per_degree))
+    step = np.radians(sigma) / SAMPLES_PER_SIGMA
+    patch, origin = _patch(pyramid, extent, quad, step, margin=feather + 3 * step * SAMPLES_PER_SIGMA)
+    shown = METHODS[method](patch)
+    interpolation = cv2.INTER_NEAREST if method == "pixelate" else cv2.INTER_LINEAR
+    for window in _feathered(quad, feather + pixel).windows(extent):
+        flat = _flat(quad, extent, window)
+        # PRIVACY: everything up to one pixel beyond the box is hidden wholly; only past that does it fade.
+        alpha = np.clip(1 - (_distance(quad, flat) - pixel) / feather, 0, 1, dtype=np.float32)
+        if not alpha.any():
+            continue
+        x, y = ((axis - start) / np.float32(step) - np.float32(0.5) for axis, start in zip(flat, origin, strict=True))
+        colours = cv2.remap(shown, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
+        rows, columns = slice(window.top, window.bottom), slice(window.left, window.right)
+        _blend(canvas.pixels[rows, columns], np.asarray(colours, dtype=np.uint8), alpha)
+        canvas.mask[rows, columns][alpha > 0] = 255
+
+
+def _blend(under: Pixels, over: Pixels, alpha: Plane) -> None:
+    """Mix `over` into `under` in place: all of it where alpha is 1."""
+    whole = alpha >= 1
+    np.copyto(under, over, where=whole[..., None])
+    rim = (alpha > 0) & ~whole
+    share = alpha[rim][:, None]
+    mixed = under[rim] + share * (over[rim].astype(np.float32) - under[rim])
+    under[rim] = np.rint(mixed).astype(np.uint8)
+
+
+def _feathered(quad: SphereQuad, reach: float) -> SphereQuad:
+    """Return a quadrilateral that holds all within `reach` (tangent plane units) of `quad`."""
+    flat = quad.flat_corners()
+    x, y = flat[:, 0], flat[:, 1]
+    nearest = np.abs(x * np.roll(y, -1) - y * np.roll(x, -1)) / np.linalg.norm(np.roll(flat, -1, axis=0) - flat, axis=1)
+    return quad.grown(1.0 + reach / max(float(nearest.min()), 1e-6) * 1.01)
+
+
+def _patch(
+    pyramid: Pyramid, extent: Extent, quad: SphereQuad, step: float, margin: float
+) -> tuple[Pixels, tuple[np.float32, np.float32]]:
+    """Sample the scene round `quad` on a grid in its tangent plane.
+
+    Returns:
+        uint8 (n, m, 3), and the plane coordinates (x, y) of its top left corner.
+    """
+    flat = quad.flat_corners()
+    low, high = flat.min(axis=0) - margin, flat.max(axis=0) + margin
+    columns, rows = np.ceil((high - low) / step).astype(int)
+    fine = step / 2.0  # every sample of the patch is the mean of 2 x 2
+    x = low[0] + (np.arange(2 * columns) + 0.5) * fine
+    y = low[1] + (np.arange(2 * rows) + 0.5) * fine
+    grid_x, grid_y = np.meshgrid(x, y)
+    directions = np.stack([grid_x, grid_y, np.ones_like(grid_x)], axis=-1) @ quad.axes().T
+    picture = sample(pyramid, extent, directions, np.degrees(step) * extent.pixels_per_degree)
+    patch = cv2.resize(picture, (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
+    return np.asarray(patch, dtype=np.uint8), (np.float32(low[0]), np.float32(low[1]))
+
+
+def _flat(quad: SphereQuad, extent: Extent, window: Window) -> tuple[Plane, Plane]:
+    """Return float32 (x, y) in the quad's tangent plane for the centres of a window's pixels.
+
+    Pixels more than a right angle away come out far off on purpose: they belong to nothing.
+    """
+    columns = np.arange(window.left, window.right) + 0.5
+    rows = np.arange(window.top, window.bottom) + 0.5
+    axes = quad.axes()
+    if isinstance(extent, PanoExtent):
+        yaw = 2 * np.pi * ((columns + extent.left) / extent.full_width - 0.5)
+        pitch = np.pi * (0.5 - (rows + extent.top) / extent.full_height)
+        x, y, z = (_on_grid(axes[:, k], yaw, pitch) for k in range(3))
+    else:
+        across = (columns - extent.width / 2.0) / extent.focal_px
+        down = (rows - extent.height / 2.0) / extent.focal_px
+        x, y, z = (
+            (axes[0, k] * across[None, :] + axes[1, k] * down[:, None] + axes[2, k]).astype(np.float32)
+            for k in range(3)
+        )
+    behind = z < 1e-3
+    z[behind] = 1.0
+    x /= z
+    y /= z
+    x[behind] = y[behind] = 1e4
+    return x, y
+
+
+def _on_grid(axis: Floats, yaw_rad: Floats, pitch_rad: Floats) -> Plane:
+    """Return float32 (rows, columns): the component along `axis` of the direction of every pixel of a panorama."""
+    around = (axis[0] * np.sin(yaw_rad) + axis[2] * np.cos(yaw_rad)).astype(np.float32)
+    cos_p, sin_p = np.cos(pitch_rad).astype(np.float32), np.sin(pitch_rad).astype(np.float32)
+    component: Plane = cos_p[:, None] * around[None, :] - np.float32(axis[1]) * sin_p[:, None]
+    return component
+
+
+def _distance(quad: SphereQuad, flat: tuple[Plane, Plane]) -> Plane:
+    """Return float32 distances beyond the furthest edge in the tangent plane; zero or less inside."""
+    corners = quad.flat_corners()
+    ends = np.roll(corners, -1, axis=0)
+    x, y = flat
+    furthest: Plane | None = None
+    for a, b in zip(corners, ends, strict=True):
+        edge = (b - a) / np.linalg.norm(b - a)
+        normal, offset = (edge[1], -edge[0]), edge[1] * a[0] - edge[0] * a[1]
+        beyond = np.float32(normal[0]) * x
+        beyond += np.float32(normal[1]) * y
+        beyond -= np.float32(offset)
+        furthest = beyond if furthest is None else np.maximum(furthest, beyond, out=furthest)
+    assert furthest is not None
+    return furthest

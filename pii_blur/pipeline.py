@@ -1,0 +1,280 @@
+"""The story of one photo: read it, look for people and vehicles, hide them, write it. Start reading here.
+
+    read_photo -> find_regions -> hide_regions -> write_photo
+
+`blur_photo` tells it from file to file and never raises for a bad photo; `find_regions` and `hide_regions` are its two
+middle steps, without files, for everything else that wants to search or hide.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+
+from pii_blur.detect.detector import Detector, load_detector
+from pii_blur.detect.model_store import find_model
+from pii_blur.errors import MissingDependency, PhotoFailure
+from pii_blur.obfuscate.paint import Canvas, paint, restore
+from pii_blur.photo.exiftool import ExifTool, check_exiftool, open_exiftool
+from pii_blur.photo.metadata import Mark
+from pii_blur.photo.photo import HiddenPhoto, Photo
+from pii_blur.photo.preview import write_preview
+from pii_blur.photo.read import read_photo
+from pii_blur.photo.write import copy_clean, write_photo
+from pii_blur.regions import Region, count_things, lift
+from pii_blur.regions_file import read_regions, write_regions
+from pii_blur.results import Job, Outcome, PhotoError, PhotoResult, SideFiles
+from pii_blur.settings import Settings
+from pii_blur.sphere.project import Pyramid, render_view
+from pii_blur.sphere.views import plan_views
+from pii_blur.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What is opened once and used for many photos.
+
+    Attributes:
+        detector: the model in memory.
+        exiftool: a running exiftool.
+    """
+
+    detector: Detector
+    exiftool: ExifTool
+
+
+@contextmanager
+def open_tools(settings: Settings, *, threads: int = 0) -> Iterator[Tools]:
+    """Open what `blur_photo` needs; it closes at the end of the `with`.
+
+    Args:
+        settings: names the model.
+        threads: for the detector; 0 lets it take all cores.
+
+    Raises:
+        MissingDependency: the model or exiftool is missing or unusable.
+    """
+    detector = load_detector(settings.model, threads=threads)
+    with open_exiftool() as exiftool:
+        yield Tools(detector, exiftool)
+
+
+def check_tools(settings: Settings) -> str:
+    """Make sure that everything `open_tools` needs is there, and return the model's SHA-256 (hex).
+
+    Raises:
+        MissingDependency: something is missing; says what and how to get it.
+    """
+    card = find_model(settings.model)
+    missing = [label.word for label in settings.labels if label not in card.labels]
+    if missing:
+        raise MissingDependency(f"the model {card.name} does not know {', '.join(missing)}; see --classes and --model")
+    check_exiftool()
+    return card.sha256
+
+
+def find_regions(photo: Photo, detector: Detector, settings: Settings) -> list[Region]:
+    """Look for people and vehicles in all views of a photo.
+
+    Args:
+        photo: what to search; see `read_photo` and `Photo.from_pixels`.
+        detector: from `Tools.detector` or `load_detector`.
+        settings: classes, thresholds and view plan.
+
+    Returns:
+        All boxes of all views, in an order that depends on nothing but the arguments. The same thing is mostly in it
+        several times: every one is hidden.
+    """
+    thresholds = {label: settings.threshold(label) for label in settings.labels}
+    views = plan_views(
+        photo.extent, settings.views, detector.size, pose_pitch=photo.pose_pitch, pose_roll=photo.pose_roll
+    )
+    pyramid = Pyramid(photo.pixels)
+    found: list[Region] = []
+    for view in views:
+        crop = render_view(pyramid, photo.extent, view)
+        found.extend(lift(view, detector.detect(crop, thresholds)))
+    return found
+
+
+def hide_regions(photo: Photo, regions: Sequence[Region], settings: Settings) -> HiddenPhoto:
+    """Hide regions and the always-hidden zones, leave the never-hidden zones as they are.
+
+    Args:
+        photo: the untouched photo.
+        regions: boxes as found; they are grown by `settings.grow` here.
+        settings: margin, method, strength and zones.
+
+    Returns:
+        New pixels, and the mask of those that may differ from the photo's.
+    """
+    pyramid = Pyramid(photo.pixels)
+    canvas = Canvas(photo.pixels.copy(), np.zeros(photo.pixels.shape[:2], np.uint8))
+    quads = [region.quad.grown(settings.grow) for region in regions]
+    kept = [zone.quad for zone in settings.zones if zone.action == "keep"]
+    hidden = [zone.quad for zone in settings.zones if zone.action == "hide"]
+    paint(pyramid, photo.extent, quads, method=settings.method, strength=settings.strength, canvas=canvas)
+    restore(photo.pixels, photo.extent, kept, canvas)
+    # Last, so that where an always-hidden and a never-hidden zone overlap, hiding wins.
+    paint(pyramid, photo.extent, hidden, method=settings.method, strength=settings.strength, canvas=canvas)
+    return HiddenPhoto(canvas.pixels, canvas.mask)
+
+
+def blur_photo(
+    source: str | Path,
+    destination: str | Path,
+    settings: Settings,
+    tools: Tools | None = None,
+    *,
+    side: SideFiles | None = None,
+    key: str | None = None,
+    trust_mark: bool = False,
+) -> PhotoResult:
+    """Do one photo from file to file.
+
+    Args:
+        source: JPEG or PNG; never changed.
+        destination: where the result goes; an existing file is replaced at the very end, if everything worked.
+        settings: what to hide and how.
+        tools: from `open_tools`, for many photos; without it they are opened for this one.
+        side: files to write or read beside it.
+        key: the photo's name in reports and side files; by default the source's file name.
+        trust_mark: copy a photo that says it went through this program already, instead of searching it again.
+
+    Returns:
+        What became of it. A photo that cannot be done gives the outcome FAILED, and no file at the destination; the
+        reason is in `error`.
+
+    Raises:
+        RunFailure: something that concerns every photo: a missing model or program, a full disk.
+    """
+    if tools is None:
+        with open_tools(settings) as opened:
+            return blur_photo(source, destination, settings, opened, side=side, key=key, trust_mark=trust_mark)
+    source, destination, side = Path(source), Path(destination), side or SideFiles()
+    key = source.name if key is None else key
+    watch = _Stopwatch()
+    result = PhotoResult(
+        key, Outcome.CLEAN, settings_digest=settings.digest(), model_sha256=tools.detector.sha256, seconds=watch.seconds
+    )
+    try:
+        photo = watch.time("read", read_photo, source)
+        facts = photo.facts
+        assert facts is not None
+        result = replace(result, projection=facts.projection, source_sha256=facts.sha256)
+        is_trusted = trust_mark and facts.has_mark
+        if is_trusted:
+            regions: list[Region] = []
+        elif side.from_detections is None:
+            regions = watch.time("detect", find_regions, photo, tools.detector, settings)
+        else:
+            regions = watch.time("detect", read_regions, side.from_detections, key, photo, settings)
+        if side.detections is not None:
+            watch.time("report", write_regions, side, key, photo, regions, settings, tools.detector)
+        is_hidden = bool(regions) or (any(zone.action == "hide" for zone in settings.zones) and not is_trusted)
+        hidden = watch.time("hide", hide_regions, photo, regions, settings) if is_hidden else None
+        if side.preview is not None:
+            watch.time("report", _preview, side.preview / f"{key}.jpg", photo, hidden, regions, settings)
+        # Last of all: when anything before this failed, there is no file at the destination.
+        if hidden is None:
+            written = watch.time("write", copy_clean, photo, destination, exiftool=tools.exiftool)
+        else:
+            mark = Mark(__version__, tools.detector.name, settings.min_score, len(regions))
+            written = watch.time("write", write_photo, photo, hidden, destination, exiftool=tools.exiftool, mark=mark)
+    except PhotoFailure as failure:
+        failure.stage = failure.stage or watch.stage
+        return replace(result, outcome=Outcome.FAILED, error=PhotoError.from_failure(failure))
+    counts = count_things(regions)
+    return replace(
+        result,
+        outcome=Outcome.CLEAN if hidden is None else Outcome.BLURRED,
+        people=counts.people,
+        vehicles=counts.vehicles,
+        regions=len(regions),
+        way=written.way,
+        removed=written.removed,
+        output_sha256=written.sha256,
+        output_size=written.size,
+    )
+
+
+def _preview(
+    path: Path, photo: Photo, hidden: HiddenPhoto | None, regions: Sequence[Region], settings: Settings
+) -> None:
+    """Draw the grown boxes over the hidden pixels."""
+    pixels = photo.pixels if hidden is None else hidden.pixels
+    quads = [region.quad.grown(settings.grow) for region in regions]
+    captions = [f"{region.label.word} {100 * region.score:.0f}" for region in regions]
+    write_preview(path, pixels, photo.extent, quads, captions)
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Stopwatch:
+    """Wall time per stage, and the name of the stage under way."""
+
+    def __init__(self) -> None:
+        self.stage = ""
+        self.seconds: dict[str, float] = {}
+
+    def time(self, stage: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call `function` as `stage`."""
+        self.stage = stage
+        start = time.perf_counter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+@dataclass(slots=True)
+class BlurTask:
+    """`blur_photo` as a callable that can be sent to another process; opens its tools at the first photo there.
+
+    Attributes:
+        settings, side, trust_mark: see `blur_photo`.
+        threads: for the detector.
+    """
+
+    settings: Settings
+    side: SideFiles = field(default_factory=SideFiles)
+    threads: int = 0
+    trust_mark: bool = False
+    _tools: ExitStack | None = field(default=None, init=False, repr=False)
+    _opened: Tools | None = field(default=None, init=False, repr=False)
+
+    def __call__(self, job: Job) -> PhotoResult:
+        """Do one photo."""
+        if self._opened is None:
+            self._tools = ExitStack()
+            self._opened = self._tools.enter_context(open_tools(self.settings, threads=self.threads))
+        return blur_photo(
+            job.source,
+            job.destination,
+            self.settings,
+            self._opened,
+            side=self.side,
+            key=job.key,
+            trust_mark=self.trust_mark,
+        )
+
+    def close(self) -> None:
+        """Close the tools, if they were opened."""
+        if self._tools is not None:
+            self._tools.close()
+        self._tools = self._opened = None
+
+    def __getstate__(self) -> tuple[Settings, SideFiles, int, bool]:
+        return self.settings, self.side, self.threads, self.trust_mark
+
+    def __setstate__(self, state: tuple[Settings, SideFiles, int, bool]) -> None:
+        self.settings, self.side, self.threads, self.trust_mark = state
+        self._tools = self._opened = None
