@@ -1,0 +1,1 @@
+"""What belongs to the project but not to the program: never imported by `pii_blur`, never in the wheel."""
