@@ -27,13 +27,14 @@ def write_photo(pixels: Pixels, file: Path) -> None:
     """
     height, width = pixels.shape[:2]
     file.parent.mkdir(parents=True, exist_ok=True)
-    _write_jpeg(pixels, file)
-    with tempfile.TemporaryDirectory() as folder:
-        thumbnail = Path(folder) / "thumbnail.jpg"
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".pii-blur-") as folder:
+        photo, thumbnail = Path(folder) / "photo.jpg", Path(folder) / "thumbnail.jpg"
+        _write_jpeg(pixels, photo)
         size = (THUMBNAIL_WIDTH, THUMBNAIL_WIDTH * height // width)
         _write_jpeg(np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8), thumbnail)
         tags = [*_camera_tags(), *_panorama_tags(width, height), f"-ThumbnailImage<={thumbnail}"]
-        run_exiftool("-overwrite_original", *tags, str(file))
+        run_exiftool("-overwrite_original", *tags, str(photo))
+        photo.replace(file)
 
 
 def read_thumbnail(file: Path) -> Pixels | None:
@@ -41,7 +42,8 @@ def read_thumbnail(file: Path) -> Pixels | None:
     data = run_exiftool("-b", "-ThumbnailImage", str(file))
     if not data:
         return None
-    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1], dtype=np.uint8)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    return None if pixels is None else np.asarray(pixels[..., ::-1], dtype=np.uint8)
 
 
 def run_exiftool(*arguments: str) -> bytes:
