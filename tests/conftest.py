@@ -1,0 +1,17 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real panoramas and metadata samples; the test is skipped, visibly, where it does not exist."""
+    folder = Path(os.environ.get("PII_BLUR_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+    if not (folder / "eval").is_dir():
+        pytest.skip(f"no evaluation data in {folder} (set PII_BLUR_SHARED)")
+    return folder
