@@ -1,0 +1,179 @@
+"""What a command line asks for -> settings and run options. Knows nothing of how a command line is read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from pii_blur.batch.capacity import available_cores, available_memory, share_cores
+from pii_blur.batch.options import RunOptions
+from pii_blur.errors import UsageFailure
+from pii_blur.labels import Label
+from pii_blur.obfuscate.obfuscator import Strength
+from pii_blur.results import SideFiles
+from pii_blur.settings import Settings
+from pii_blur.zones import read_zones
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Command:
+    """The values of the command line, one attribute per option; docs/usage.md explains them."""
+
+    input: Path
+    output: Path
+    prob: float
+    model: str
+    classes: tuple[Label, ...]
+    threshold: list[tuple[Label, float]]
+    views: str
+    zones: Path | None
+    trust_mark: bool
+    grow: float
+    method: str
+    strength: float
+    obfuscation_kernel: tuple[int, float, int] | None
+    allow_weak: bool
+    detections: Path | None
+    detections_format: str
+    from_detections: Path | None
+    preview: Path | None
+    image_extensions: tuple[str, ...]
+    settle: float
+    workers: int | None
+    threads: int | None
+    journal: Path | None
+    force: bool
+    dry_run: bool
+    allow_empty: bool
+    json: bool
+    quiet: bool
+    verbose: bool
+
+    def settings(self) -> Settings:
+        """Return what decides which pixels change.
+
+        Raises:
+            UsageFailure: a value out of range; names the option.
+        """
+        for label, _ in self.threshold:
+            if label not in self.classes:
+                raise UsageFailure(f"--threshold: {label.word} is not hidden; add it to --classes")
+        strength = _name("--strength", lambda: Strength(self.strength, allow_weak=self.allow_weak))
+        strength = _name("--obfuscation-kernel", lambda: replace(strength, kernel=self.obfuscation_kernel))
+        zones = read_zones(self.zones) if self.zones is not None else ()
+        settings = Settings(strength=strength, zones=zones, model=self.model)
+        settings = _name("PROB", lambda: replace(settings, min_score=self.prob / 100))
+        settings = _name("--threshold", lambda: replace(settings, thresholds=tuple(self.threshold)))
+        settings = _name("--classes", lambda: replace(settings, labels=self.classes))
+        settings = _name("--views", lambda: replace(settings, views=self.views))
+        settings = _name("--grow", lambda: replace(settings, grow=self.grow))
+        return _name("--method", lambda: replace(settings, method=self.method))
+
+    def side_files(self) -> SideFiles:
+        """Return what is written and read beside the photos."""
+        return SideFiles(self.detections, self.detections_format, self.from_detections, self.preview)
+
+    def options(self, workers: int) -> RunOptions:
+        """Return how the run behaves.
+
+        Args:
+            workers: from `share`.
+
+        Raises:
+            UsageFailure: a value out of range; names the option.
+        """
+        options = RunOptions(
+            self.input,
+            self.output,
+            side=self.side_files(),
+            journal=self.journal,
+            trust_mark=self.trust_mark,
+            force=self.force,
+            dry_run=self.dry_run,
+            allow_empty=self.allow_empty,
+        )
+        options = _name("--workers", lambda: replace(options, workers=workers))
+        options = _name("--settle", lambda: replace(options, settle=self.settle))
+        return _name("--image-extensions", lambda: replace(options, extensions=self.image_extensions))
+
+    def share(self) -> tuple[int, int]:
+        """Return (workers, threads per worker), sensible for this machine where the user has no wish.
+
+        Raises:
+            UsageFailure: threads below 1.
+        """
+        if self.threads is not None and self.threads < 1:
+            raise UsageFailure(f"--threads: 1 or more is needed, not {self.threads}")
+        cores, memory, photos = available_cores(), available_memory(), 1 if self.input.is_file() else None
+        workers, threads = share_cores(cores, memory, photos=photos, workers=self.workers, threads=self.threads)
+        if workers * threads > cores:
+            log.warning("%d workers with %d threads are more than the %d cores there are", workers, threads, cores)
+        return workers, threads
+
+
+def parse_prob(text: str) -> float:
+    """Return PROB, e.g. ``40`` or ``37.5``.
+
+    Raises:
+        ValueError: not a number from 1 to 100.
+    """
+    try:
+        percent = float(text)
+    except ValueError:
+        raise ValueError(f"a number from 1 to 100 is needed, not '{text}'") from None
+    if not 1 <= percent <= 100:
+        raise ValueError(f"a number from 1 to 100 is needed, not {text}")
+    return percent
+
+
+def parse_labels(text: str) -> tuple[Label, ...]:
+    """Return the classes of e.g. ``person,car``, each once.
+
+    Raises:
+        ValueError: one is unknown.
+    """
+    return tuple(dict.fromkeys(Label.from_word(word) for word in text.split(",")))
+
+
+def parse_threshold(text: str) -> tuple[Label, float]:
+    """Return class and score (0 to 1) of e.g. ``person=25``.
+
+    Raises:
+        ValueError: not of that form.
+    """
+    word, sign, percent = text.partition("=")
+    if not sign:
+        raise ValueError(f"CLASS=PERCENT is needed, e.g. person=25, not '{text}'")
+    return Label.from_word(word), parse_prob(percent) / 100
+
+
+def parse_kernel(text: str) -> tuple[int, float, int]:
+    """Return the numbers of understand.ai's ``K,SIGMA,BOX``, e.g. ``65,3,19``.
+
+    Raises:
+        ValueError: not of that form.
+    """
+    try:
+        size, cut, box = text.split(",")
+        return int(size), float(cut), int(box)
+    except ValueError:
+        raise ValueError(f"K,SIGMA,BOX is needed, e.g. 65,3,19, not '{text}'") from None
+
+
+def parse_extensions(text: str) -> tuple[str, ...]:
+    """Return the file name endings of e.g. ``jpg,.PNG``, lower case, each once."""
+    return tuple(dict.fromkeys(word.strip().removeprefix(".").lower() for word in text.split(",")))
+
+
+def _name(option: str, make: Callable[[], T]) -> T:
+    """Return `make()`; where it refuses a value, name the option that gave it."""
+    try:
+        return make()
+    except ValueError as error:
+        raise UsageFailure(f"{option}: {error}") from error

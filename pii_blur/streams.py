@@ -1,0 +1,78 @@
+"""Who writes where: results to stdout, everything else, also what libraries print, to stderr. Knows nothing of runs."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from tqdm import tqdm
+
+from pii_blur.batch.jobs import printable
+
+
+@contextmanager
+def stdout_for_results() -> Iterator[TextIO]:
+    """Yield a stream to stdout that nobody else has; what libraries print goes to stderr during the `with`."""
+    sys.stdout.flush()
+    try:
+        is_own_file = sys.stdout.fileno() == 1
+    except (OSError, ValueError):
+        is_own_file = False  # replaced by whoever called `main`
+    if not is_own_file:
+        yield sys.stdout
+        return
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(os.dup(kept), "w", encoding="utf-8", errors="surrogateescape") as results:
+            yield results
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@contextmanager
+def logging_to(stream: TextIO, level: int) -> Iterator[None]:
+    """Write this package's log to `stream` during the `with`, with times where no person is watching."""
+    handler = _AboveTheBar(stream)
+    is_watched = stream.isatty()
+    line = "%(levelname)s: %(message)s" if is_watched else "%(asctime)s %(levelname)s: %(message)s"
+    handler.setFormatter(_OneLine(line, datefmt="%Y-%m-%d %H:%M:%S"))
+    logger = logging.getLogger("pii_blur")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+class _AboveTheBar(logging.Handler):
+    """Writes lines above the bar, if there is one."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        try:
+            tqdm.write(self.format(record), file=self._stream)
+        except (OSError, ValueError):
+            self.handleError(record)
+
+
+class _OneLine(logging.Formatter):
+    """Escapes control characters, so that no file name can forge a second line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        shown = copy.copy(record)  # other handlers see the same record
+        shown.levelname, shown.message = record.levelname.lower(), printable(record.message)
+        return super().formatMessage(shown)
