@@ -82,9 +82,9 @@ def read_card(folder: Path) -> ModelCard:
     except OSError as error:
         raise MissingDependency(f"the model folder {folder} has no readable card.json ({error.strerror})") from error
     except KeyError as error:
-        raise MissingDependency(f"{path} lacks {error}; docs/models.md says what a card holds") from error
+        raise MissingDependency(f"{path} lacks {error}; models/README.md says what a card holds") from error
     except (ValueError, TypeError) as error:
-        raise MissingDependency(f"{path} is damaged: {error}; docs/models.md says what a card holds") from error
+        raise MissingDependency(f"{path} is damaged: {error}; models/README.md says what a card holds") from error
 
 
 def _parse(folder: Path, card: dict[str, Any]) -> ModelCard:

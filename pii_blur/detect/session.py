@@ -36,7 +36,7 @@ class Session:
         inputs = [entry.name for entry in self._session.get_inputs()]
         outputs = {entry.name for entry in self._session.get_outputs()}
         if inputs != ["images"] or not {"boxes", "scores"} <= outputs:
-            raise MissingDependency(f"{file} must take 'images' and give 'boxes' and 'scores' (docs/models.md)")
+            raise MissingDependency(f"{file} must take 'images' and give 'boxes' and 'scores' (models/README.md)")
 
     def run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Run uint8 RGB (n, size, size, 3) and return boxes float32 (n, anchors, 4) and raw scores (n, anchors, k)."""
