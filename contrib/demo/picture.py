@@ -17,9 +17,9 @@ Pixels = NDArray[np.uint8]
 
 WIDTH = 1200
 TOP_PITCH, BOTTOM_PITCH = 25, -25  # degrees, of the strips
-SEAM = PerspectiveView(yaw=180, pitch=0, hfov=45, size=WIDTH // 4)
+SEAM = PerspectiveView(yaw=180, pitch=0, hfov=45, size=WIDTH // 3)
 GAP = 6
-JPEG_QUALITY = 82  # keeps the picture of the README under 200 KB
+JPEG_QUALITY = 80  # keeps the picture of the README under 200 KB
 
 
 def draw_before_and_after(before: Path, after: Path, file: Path) -> None:
@@ -29,16 +29,14 @@ def draw_before_and_after(before: Path, after: Path, file: Path) -> None:
         RuntimeError: a photo cannot be read, or `file` cannot be written.
     """
     first, second = _read(before), _read(after)
-    seams = [_seam(first), _seam(second)]
-    thumbnails = [_framed_thumbnail(photo) for photo in (before, after)]
-    rows = [
-        _labelled(_strip(first), "before"),
-        _labelled(_strip(second), "after"),
-        np.hstack([_labelled(picture, "across the seam") for picture in seams]
-                  + [_labelled(picture, "thumbnail in the file") for picture in thumbnails]),
-    ]  # fmt: skip
+    strips = [_labelled(_strip(first), "before"), _labelled(_strip(second), "after")]
+    seams = [_labelled(_seam(first), "the seam before"), _labelled(_seam(second), "the seam after")]
+    thumbnails = [
+        _labelled(_thumbnail(before), "the thumbnail in the file before"),
+        _labelled(_thumbnail(after), "the thumbnail after"),
+    ]
     gap = np.full((GAP, WIDTH, 3), 255, np.uint8)
-    picture = np.vstack([rows[0], gap, rows[1], gap, rows[2]])
+    picture = np.vstack([strips[0], gap, strips[1], gap, np.hstack([*seams, np.vstack(thumbnails)])])
     file.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(file), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
         raise RuntimeError(f"{file} cannot be written")
@@ -64,16 +62,12 @@ def _seam(pixels: Pixels) -> Pixels:
     return render_view(Pyramid(pixels), PanoExtent.full(pixels.shape[1], pixels.shape[0]), SEAM)
 
 
-def _framed_thumbnail(photo: Path) -> Pixels:
-    """Return the thumbnail inside `photo` on white, as large as the view of the seam."""
-    framed: Pixels = np.full((SEAM.size, SEAM.size, 3), 255, np.uint8)
+def _thumbnail(photo: Path) -> Pixels:
+    """Return the thumbnail inside `photo`, or white where there is none, as wide as the view of the seam."""
     thumbnail = read_thumbnail(photo)
-    if thumbnail is not None:
-        width = SEAM.size - 2 * GAP
-        height = thumbnail.shape[0] * width // thumbnail.shape[1]
-        top = (SEAM.size - height) // 2
-        framed[top : top + height, GAP : GAP + width] = cv2.resize(thumbnail, (width, height))
-    return framed
+    if thumbnail is None:
+        return np.full((SEAM.size // 2, SEAM.size, 3), 255, np.uint8)
+    return np.asarray(cv2.resize(thumbnail, (SEAM.size, SEAM.size // 2)), dtype=np.uint8)
 
 
 def _labelled(pixels: Pixels, words: str) -> Pixels:
