@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by ./blur and tests/check.sh: sets up what is missing and is quick when nothing is.
 # What it needs besides bash: python3 (3.11 or newer) and, when something is missing, apt and pip as this machine has
 # them configured.
