@@ -147,6 +147,8 @@ def _means_the_same(frame: Frame, data: bytes) -> bool:
 
     def meaning(frame: Frame) -> tuple[object, ...]:
         components = [(c.id, c.horizontal, c.vertical, frame.tables[c.table].tobytes()) for c in frame.components]
+        if len(components) == 1:  # factors of a lone component mean nothing, and the library writes 1x1
+            components = [(components[0][0], 1, 1, components[0][3])]
         return frame.width, frame.height, frame.precision, frame.is_progressive, components
 
     return meaning(frame) == meaning(other)
@@ -174,7 +176,10 @@ class _BlockMaker:
         self._touched = np.maximum.reduceat(rows, np.arange(0, frame.width, width), axis=1) > 0
 
     def __call__(self, component: int, block_row: int, coefficients: NDArray[np.int16]) -> None:
-        # PRIVACY: the new coefficients are a function of the new pixels alone; nothing of the old block is read.
+        # A damaged Huffman table can make coefficients that nobody may write: libturbojpeg 2 turns them into garbage.
+        if coefficients.max() > _HIGHEST[0] or (coefficients.min() <= _LOWEST[0] and (coefficients < _LOWEST).any()):
+            raise SpliceRefused("coefficients out of range")
+        # PRIVACY: the new coefficients are a function of the new pixels alone; the old ones are not looked at again.
         horizontal, vertical = self._factors(component)
         mcu_columns = np.flatnonzero(self._touched[block_row // vertical])
         if mcu_columns.size == 0:
