@@ -281,6 +281,23 @@ def test_what_cannot_be_right_is_refused_by_name(kind: str) -> None:
     assert refused.value.reason.startswith(reason)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_tables_redefined_between_scans_are_refused(number: int) -> None:
+    """A quantisation table that changes under way could be taken for the wrong one; such a file is left alone."""
+    source = SPLICED["three scans"](picture(75, 101))
+    second = source.index(b"\xff\xda", source.index(b"\xff\xda") + 2)
+    table = b"\xff\xdb\x00\x43" + bytes([number]) + bytes(range(1, 65))
+    with pytest.raises(SpliceRefused, match="libturbojpeg"):
+        splice_jpeg(source[:second] + table + source[second:], *changed(source))
+
+
+def test_extended_sequential_files_are_spliced() -> None:
+    """SOF1 with 8 bits is coded like the baseline."""
+    source = patched(BASE, 0xC0, 1, b"\xc1")
+    pixels, mask = changed(source)
+    assert changed_blocks_outside(source, splice_jpeg(source, pixels, mask).data, mask) == 0
+
+
 def test_adobe_transform_zero_is_refused_and_one_is_spliced() -> None:
     """The Adobe marker decides what three components mean."""
     jfif_end = 20
