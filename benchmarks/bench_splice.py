@@ -4,7 +4,7 @@
 
 Per file: the way taken (or why it was refused), the blocks that differ outside the touched MCUs as jpeglib reads
 them, the size before and after (without APPn and COM segments), and the best of three times for the splice, for the
-check that a source is sound, and for a plain decode to compare with. The region covers 10 % by 12.5 %, off the MCU grid.
+check that a source is sound, and for a plain decode to compare with. The region is 10 % by 12.5 %, off the MCU grid.
 """
 
 from __future__ import annotations
