@@ -11,6 +11,7 @@ A photo here is any small file; its text tells the task what to do with it:
     hang        never answers
     full        raises what a full disk raises
     missing     raises MissingDependency
+    print       prints, as careless libraries do
     litter      leaves a temporary file and kills its own process
 """
 
@@ -80,6 +81,8 @@ class FakeTask:
                 raise MissingDependency("exiftool is gone; install it again")
             case "log":
                 log.warning("a line from the worker about %s", job.key)
+            case "print":
+                os.write(1, b"a library speaks\n")
             case "litter":
                 job.destination.parent.mkdir(parents=True, exist_ok=True)
                 (job.destination.parent / ".pii-blur-x1.part").write_text("unblurred")

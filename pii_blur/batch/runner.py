@@ -182,8 +182,16 @@ class _Batch:
     def _finish(self, result: PhotoResult) -> None:
         job = self._places.job(result.key)
         photo, recipe = self._in_hand.pop(result.key)
-        if result.outcome is Outcome.FAILED and not job.source.exists():
-            result = self._gone(result.key, FileNotFoundError())
+        if result.outcome is Outcome.FAILED:
+            try:
+                now = FoundPhoto.from_stat(photo.key, job.source.stat())
+            except OSError as error:
+                result = self._gone(result.key, error)
+            else:
+                if (now.size, now.mtime_ns) != (photo.size, photo.mtime_ns):
+                    # It was being written after all, and half a photo fails for no reason of its own.
+                    self._report(PhotoResult(job.key, Outcome.WAITING))
+                    return
         self._conclude(job, result, photo, recipe)
 
     def _conclude(self, job: Job, result: PhotoResult, photo: FoundPhoto, recipe: Recipe | None) -> None:
@@ -228,5 +236,5 @@ class _Batch:
     @staticmethod
     def _gone(key: str, error: OSError) -> PhotoResult:
         if isinstance(error, FileNotFoundError):
-            return failed(key, "vanished", "the photo was there when INPUT was listed, but is gone now")
+            return failed(key, "missing", "the photo was there when INPUT was listed, but is gone now")
         return failed(key, "unreadable", f"the photo cannot be looked at ({error.strerror})")

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.fakes import make_photo, make_photos
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from pii_blur.batch.options import DEFAULT_EXTENSIONS, RunOptions
 from pii_blur.batch.places import Places, find_places
 from pii_blur.errors import UsageFailure
 from pii_blur.results import SideFiles
+from tests.fakes import make_photo, make_photos
 
 
 @pytest.fixture
@@ -42,8 +42,10 @@ def test_photos_come_in_one_order_with_keys_below_input(source: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [".hidden.jpg", "~$open.jpg", "new.jpg.part", "new.jpg~", ".pii-blur-x.part.jpg", ".pii-blur/x.jpg"]
-    + [".cache/x.jpg", "@eaDir/x.jpg", "__MACOSX/x.jpg", "upload.tmp/x.jpg", "b.jpg.crdownload"],
+    [
+        *(".hidden.jpg", "~$open.jpg", "new.jpg.part", "new.jpg~", ".pii-blur-x.part.jpg", ".pii-blur/x.jpg"),
+        *(".cache/x.jpg", "@eaDir/x.jpg", "__MACOSX/x.jpg", "upload.tmp/x.jpg", "b.jpg.crdownload"),
+    ],
 )
 def test_hidden_and_temporary_names_are_no_photos(source: Path, name: str) -> None:
     """Nothing hidden or half written is taken, in files and folders."""
@@ -210,8 +212,11 @@ def test_output_elsewhere_is_accepted_though_it_does_not_exist(source: Path, tmp
 
 @pytest.mark.parametrize(
     ("output", "message"),
-    [("in", "is INPUT itself"), ("in/sub/new", "lies inside INPUT"), (".", "contains INPUT"), ("in/..", "contains")]
-    + [("link", "is INPUT itself"), ("link/new/deep", "lies inside"), ("dangling", "lies inside")],
+    [
+        *(("in", "is INPUT itself"), ("in/sub/new", "lies inside INPUT"), (".", "contains INPUT")),
+        *(("in/..", "contains"), ("link", "is INPUT itself"), ("link/new/deep", "lies inside")),
+        ("dangling", "lies inside"),
+    ],
 )
 def test_output_that_meets_input_is_refused(source: Path, tmp_path: Path, output: str, message: str) -> None:
     """Also through links, and through links above folders that do not exist yet."""

@@ -25,12 +25,13 @@ with hold_lock(Path(sys.argv[1])):
 
 def test_second_holder_is_refused_and_told_who_is_first(tmp_path: Path) -> None:
     """The message names the process and the folder."""
+    message = rf"process {os.getpid()}\).*{tmp_path}"
     with (
         hold_lock(tmp_path / ".pii-blur"),
-        pytest.raises(AlreadyRunning, match=rf"process {os.getpid()}\).*{tmp_path}"),
+        pytest.raises(AlreadyRunning, match=message),
+        hold_lock(tmp_path / ".pii-blur"),
     ):
-        with hold_lock(tmp_path / ".pii-blur"):
-            pytest.fail("two holders")
+        pytest.fail("two holders")
 
 
 def test_lock_can_be_taken_again_after_release(tmp_path: Path) -> None:
