@@ -35,6 +35,7 @@ _DCT = np.array(
 )
 
 # What baseline Huffman coding can carry (ITU-T T.81, F.1.2): 11 bits for a DC difference, 10 for an AC coefficient.
+# 8-bit pixels cannot make more, so clipping to it never shows; it keeps the cast to int16 safe.
 _LOWEST = np.array([-1024] + [-1023] * 63, dtype=np.float32)
 _HIGHEST = np.full(64, 1023, dtype=np.float32)
 

@@ -68,7 +68,10 @@ def test_a_header_that_claims_a_huge_picture_costs_nothing() -> None:
 def test_what_the_filter_raises_comes_out_unharmed(error: BaseException) -> None:
     """No exception unwinds through C: it is carried round it, and the library goes on working afterwards."""
 
+    calls = []
+
     def failing(component: int, row: int, coefficients: NDArray[np.int16]) -> None:
+        calls.append(component)
         if component == 1:
             raise error
 
@@ -76,14 +79,16 @@ def test_what_the_filter_raises_comes_out_unharmed(error: BaseException) -> None
     with pytest.raises(type(error)) as caught:
         library.transform(SOURCE, failing)
     assert caught.value is error
+    assert calls.count(1) == 1  # the library stopped at once
     assert library.transform(SOURCE, keep) == SOURCE
 
 
 def test_filter_sees_every_row_of_every_component_once() -> None:
-    """Rows come in order, with as many blocks as the component is wide."""
+    """Rows come in order, with as many blocks as the component is wide, and none that only pad the last MCU."""
     seen: list[tuple[int, int, int]] = []
-    load_turbojpeg().transform(SOURCE, lambda component, row, blocks: seen.append((component, row, len(blocks))))
-    luma = [(0, row, 13) for row in range(10)]
+    source = encode(picture(70, 101), subsampling=2)
+    load_turbojpeg().transform(source, lambda component, row, blocks: seen.append((component, row, len(blocks))))
+    luma = [(0, row, 13) for row in range(9)]
     assert seen == luma + [(component, row, 7) for component in (1, 2) for row in range(5)]
 
 
