@@ -23,6 +23,8 @@ class PhotoFacts:
         orientation: EXIF orientation 1 to 8; `Photo.pixels` is already turned upright by it.
         projection: how the picture was understood and why, one short phrase for log and report.
         has_mark: whether the file says that this program has been over it.
+        damage: what the decoder complained of; empty for a sound file. Other decoders may show a damaged picture
+            differently, so it is always encoded anew, never copied.
     """
 
     format: str
@@ -31,6 +33,7 @@ class PhotoFacts:
     orientation: int = 1
     projection: str = ""
     has_mark: bool = False
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,117 @@
+"""Pixels -> coded picture: the JPEG of a blurred photo, its thumbnail, a PNG. Knows no metadata."""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from pii_blur.photo.jpeg_frame import Frame, read_frame
+from pii_blur.photo.jpeg_segments import split_jpeg
+from pii_blur.photo.orientation import as_stored
+from pii_blur.photo.photo import HiddenPhoto, Photo, PhotoFacts, Pixels
+from pii_blur.photo.splice import SpliceRefused, splice_jpeg
+
+THUMBNAIL_WIDTH = 160  # Exif 2.32, section 4.5.8: thumbnails are 160 x 120, or as wide
+_THUMBNAIL_QUALITY = 80
+_MOST_THUMBNAIL_BYTES = 24_000  # the whole of Exif has 64 KB
+
+# Sampling factors of luma against chroma, as Pillow names them. What it does not know is written without subsampling.
+_SAMPLINGS = {(1, 1): 0, (2, 1): 1, (2, 2): 2}
+
+
+def encode_jpeg(photo: Photo, hidden: HiddenPhoto) -> tuple[bytes, str]:
+    """Code a blurred photo as JPEG, the way its source was.
+
+    Args:
+        photo: from a JPEG file.
+        hidden: its new pixels.
+
+    Returns:
+        A whole JPEG file whose metadata is to be replaced, and the way it was made: ``lossless`` (outside the hidden
+        blocks no coefficient changed), perhaps with what could not be kept in brackets, or ``re-encoded (reason)``.
+    """
+    facts = facts_of(photo)
+    pixels, mask = (as_stored(array, facts.orientation) for array in (hidden.pixels, hidden.mask))
+    jpeg = split_jpeg(facts.data)
+    source = facts.data if jpeg.is_tidy else jpeg.to_bytes()
+    try:
+        spliced = splice_jpeg(source, pixels, mask)
+    except SpliceRefused as refusal:
+        return _encode_anew(read_frame(source), pixels), f"re-encoded ({refusal.reason})"
+    return spliced.data, f"lossless ({', '.join(spliced.notes)})" if spliced.notes else "lossless"
+
+
+def encode_anew(photo: Photo) -> bytes:
+    """Code a JPEG photo anew from its own pixels, with its own tables and sampling."""
+    facts = facts_of(photo)
+    return _encode_anew(read_frame(split_jpeg(facts.data).to_bytes()), as_stored(photo.pixels, facts.orientation))
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Code stored-frame RGB pixels as PNG; grey ones as grey."""
+    is_grey = bool((pixels[..., :1] == pixels[..., 1:]).all())
+    file = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if is_grey else pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def make_thumbnail(pixels: Pixels) -> bytes:
+    """Return a small JPEG of a picture.
+
+    Args:
+        pixels: uint8 (h, w, 3) RGB, blurred, as stored in the file.
+
+    Returns:
+        A JPEG of at most `THUMBNAIL_WIDTH` pixels on its longer side, without metadata.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(THUMBNAIL_WIDTH / max(height, width), 1.0)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    for quality in (_THUMBNAIL_QUALITY, 50, 20):
+        file = io.BytesIO()
+        Image.fromarray(np.asarray(small, dtype=np.uint8)).save(file, "JPEG", quality=quality)
+        if len(file.getvalue()) <= _MOST_THUMBNAIL_BYTES:
+            break
+    return file.getvalue()
+
+
+def facts_of(photo: Photo) -> PhotoFacts:
+    """Return what is known of a photo's file.
+
+    Raises:
+        ValueError: it never was a file.
+    """
+    if photo.facts is None:
+        raise ValueError("only a photo that was read from a file can be written like it")
+    return photo.facts
+
+
+def _encode_anew(frame: Frame, pixels: Pixels) -> bytes:
+    """Code pixels with the source's quantisation tables, sampling and scan mode; four components become three."""
+    is_grey = len(frame.components) == 1
+    tables: list[list[int]] = []
+    for component in frame.components[: 1 if is_grey else 3]:
+        table = frame.tables.get(component.table)
+        if table is not None and (not tables or table.astype(int).tolist() != tables[-1]):
+            tables.append(table.astype(int).tolist())
+    # Grey pixels have three equal channels, before and after blurring.
+    picture = Image.fromarray(np.ascontiguousarray(pixels[..., 1]) if is_grey else pixels)
+    file = io.BytesIO()
+    picture.save(
+        file,
+        "JPEG",
+        qtables=tables or None,
+        subsampling=_SAMPLINGS.get(_sampling(frame), 0),
+        progressive=frame.is_progressive,
+    )
+    return file.getvalue()
+
+
+def _sampling(frame: Frame) -> tuple[int, int]:
+    """Return luma's factors if both chroma components have 1 x 1, else no known sampling."""
+    chroma = {(component.horizontal, component.vertical) for component in frame.components[1:3]}
+    return frame.sampling if chroma == {(1, 1)} and len(frame.components) == 3 else (1, 1)

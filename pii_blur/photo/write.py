@@ -1,0 +1,214 @@
+"""Photo -> file: put picture and metadata together, verify, publish. Nothing is at the destination before that."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from pii_blur.photo.embedded import Embedded, find_pictures, join_blocks
+from pii_blur.photo.encode import encode_anew, encode_jpeg, encode_png, facts_of, make_thumbnail
+from pii_blur.photo.exiftool import ExifTool
+from pii_blur.photo.flir import blank_thermal
+from pii_blur.photo.jpeg_frame import read_frame
+from pii_blur.photo.jpeg_segments import APP2, JFXX, Jpeg, Segment, assemble, split_jpeg
+from pii_blur.photo.metadata import Mark, clean_chunks, clean_segments
+from pii_blur.photo.orientation import as_stored, upright
+from pii_blur.photo.photo import HiddenPhoto, Photo, PhotoFacts, Pixels
+from pii_blur.photo.png_chunks import assemble_png, split_png
+from pii_blur.photo.publish import publish
+from pii_blur.photo.read import decode_jpeg
+from pii_blur.photo.verify import check_hidden, check_jpeg, check_png
+
+_ICC = b"ICC_PROFILE\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was published.
+
+    Attributes:
+        sha256, size: of the file.
+        way: ``lossless``, ``re-encoded (reason)`` or ``copied``.
+        removed: names of embedded pictures, films and trailers that were taken out.
+    """
+
+    sha256: str
+    size: int
+    way: str
+    removed: tuple[str, ...] = ()
+
+
+def write_photo(
+    photo: Photo, hidden: HiddenPhoto, destination: Path, *, exiftool: ExifTool, mark: Mark | None = None
+) -> Written:
+    """Write a photo in which something was hidden.
+
+    Args:
+        photo: the source, from `read_photo`.
+        hidden: its new pixels.
+        destination: an existing file is replaced at the very end.
+        exiftool: cleans the metadata.
+        mark: recorded in XMP.
+
+    Raises:
+        PhotoFailure: nothing is at the destination that was not there before. Codes ``exiftool``, ``verify``, ``leak``,
+            ``write``.
+        CannotWrite: the disk is full or read-only.
+    """
+    facts = facts_of(photo)
+    stored = as_stored(hidden.pixels, facts.orientation)
+    # PRIVACY: from the blurred pixels, never from the source's thumbnail.
+    thumbnail = make_thumbnail(stored)
+    if facts.format == "PNG":
+        data, way, removed = _build_png(facts, stored, exiftool, thumbnail, mark)
+        written = stored
+    else:
+        data, way, removed = _build_jpeg(photo, hidden, exiftool, thumbnail, mark)
+        check_jpeg(data, stored.shape[1], stored.shape[0], allowed=(thumbnail,))
+        written = decode_jpeg(data)
+    check_hidden(upright(written, facts.orientation), hidden.pixels, photo.pixels, hidden.mask)
+    publish(data, destination)
+    return Written(hashlib.sha256(data).hexdigest(), len(data), way, removed)
+
+
+def copy_clean(photo: Photo, destination: Path, *, exiftool: ExifTool) -> Written:
+    """Write a photo in which nothing was found: byte for byte, unless it carries what nobody examined.
+
+    A second picture, film, sound or trailer is taken out in place, and so is a thumbnail that shows something else than
+    the photo; the coded picture and all other metadata stay as they are. No mark is written.
+
+    Raises:
+        PhotoFailure, CannotWrite: see `write_photo`.
+    """
+    facts = facts_of(photo)
+    if facts.format == "PNG":
+        data, removed = _without_extras_png(photo, facts, exiftool)
+    elif facts.damage:
+        # PRIVACY: another decoder may show what ours, and so the detector, did not see.
+        picture = encode_anew(photo)
+        cleaned = clean_segments(split_jpeg(facts.data).segments, exiftool)
+        data, removed = assemble(cleaned.segments, picture, is_recoded=True), cleaned.removed
+        check_jpeg(data, *_stored_size(photo))
+    else:
+        data, removed = _without_extras_jpeg(photo, facts, exiftool)
+    publish(data, destination)
+    way = f"re-encoded ({facts.damage})" if facts.damage else "copied" if data == facts.data else "picture copied"
+    return Written(hashlib.sha256(data).hexdigest(), len(data), way, removed)
+
+
+def _build_jpeg(
+    photo: Photo, hidden: HiddenPhoto, exiftool: ExifTool, thumbnail: bytes, mark: Mark | None
+) -> tuple[bytes, str, tuple[str, ...]]:
+    facts = facts_of(photo)
+    picture, way = encode_jpeg(photo, hidden)
+    is_recoded = not way.startswith("lossless")
+    source = split_jpeg(facts.data)
+    segments: Sequence[Segment] = source.segments
+    removed = _trailer_names(source.trailer)
+    if is_recoded and _is_cmyk(source):
+        # The picture is RGB now; under a printer's profile its colours would be garbage.
+        segments = [one for one in segments if not (one.marker == APP2 and one.payload.startswith(_ICC))]
+        removed += ("CMYK colour profile",) * (len(segments) < len(source.segments))
+    cleaned = clean_segments(segments, exiftool, thumbnail=thumbnail, mark=mark)
+    return assemble(cleaned.segments, picture, is_recoded=is_recoded), way, (*cleaned.removed, *removed)
+
+
+def _build_png(
+    facts: PhotoFacts, stored: Pixels, exiftool: ExifTool, thumbnail: bytes, mark: Mark | None
+) -> tuple[bytes, str, tuple[str, ...]]:
+    source = split_png(facts.data)
+    cleaned = clean_chunks(source.metadata, exiftool, thumbnail=thumbnail, mark=mark)
+    data = assemble_png(cleaned.chunks, encode_png(stored))
+    check_png(data, stored.shape[1], stored.shape[0], allowed=(thumbnail,))
+    frames = ("further frames",) if source.is_animated else ()
+    # PNG loses nothing: every pixel outside the hidden regions is as it was.
+    return data, "lossless", (*cleaned.removed, *frames, *_trailer_names(source.trailer))
+
+
+def _without_extras_jpeg(photo: Photo, facts: PhotoFacts, exiftool: ExifTool) -> tuple[bytes, tuple[str, ...]]:
+    source = split_jpeg(facts.data)
+    stored = as_stored(photo.pixels, facts.orientation)
+    segments, keep, has_extras = source.segments, [], False
+    for block in join_blocks(segments):
+        has_extras |= block.data.startswith(JFXX) or (
+            block.name.startswith("APP1 FLIR") and bool(blank_thermal(block.data)[1])
+        )
+        for one in find_pictures(block.data):
+            if _shows_same(block.data, one, stored):
+                keep.append(block.data[one.start : one.end])
+            else:
+                has_extras = True
+    removed = _trailer_names(source.trailer)
+    if not has_extras and not removed:
+        return facts.data, ()
+    if has_extras or any(segment.payload.startswith(b"MPF\0") for segment in segments):
+        cleaned = clean_segments(segments, exiftool, keep=keep)
+        segments, removed = cleaned.segments, (*cleaned.removed, *removed)
+    data = Jpeg(segments, source.coded).to_bytes()
+    check_jpeg(data, stored.shape[1], stored.shape[0], allowed=keep)
+    return data, removed
+
+
+def _without_extras_png(photo: Photo, facts: PhotoFacts, exiftool: ExifTool) -> tuple[bytes, tuple[str, ...]]:
+    source = split_png(facts.data)
+    stored = as_stored(photo.pixels, facts.orientation)
+    found = [(chunk.content, one) for chunk in source.metadata for one in find_pictures(chunk.content)]
+    removed = _trailer_names(source.trailer) + (("further frames",) if source.is_animated else ())
+    if not removed and all(_shows_same(data, one, stored) for data, one in found):
+        return facts.data, ()
+    cleaned = clean_chunks(source.metadata, exiftool)
+    data = assemble_png(cleaned.chunks, facts.data)
+    check_png(data, stored.shape[1], stored.shape[0])
+    return data, (*cleaned.removed, *removed)
+
+
+# A thumbnail shows the photo if no part of it differs by more than sharpening, colour processing and coarse coding do.
+_SMALL = 320  # pixels; a larger picture is a second photo, not a thumbnail
+_CELLS = 16
+_MOST_DIFFERENCE = 24.0  # grey levels, mean over a cell
+
+
+def _shows_same(data: bytes, one: Embedded, stored: Pixels) -> bool:
+    """Whether an embedded picture is a small version of the photo, perhaps with black bars (DCF wants 160 x 120)."""
+    if one.kind != "JPEG" or one.encoded:
+        return False
+    try:
+        with Image.open(io.BytesIO(data[one.start : one.end])) as picture:
+            if max(picture.size) > _SMALL or min(picture.size) < _CELLS:
+                return False
+            small = np.asarray(picture.convert("L"), dtype=np.float32)
+    except (OSError, ValueError, SyntaxError, UnidentifiedImageError):
+        return False
+    height, width = stored.shape[:2]
+    bar_x = max(round((small.shape[1] - small.shape[0] * width / height) / 2), 0)
+    bar_y = max(round((small.shape[0] - small.shape[1] * height / width) / 2), 0)
+    small = small[bar_y : small.shape[0] - bar_y, bar_x : small.shape[1] - bar_x]
+    if min(small.shape) < _CELLS:
+        return False
+    photo = cv2.cvtColor(cv2.resize(stored, small.shape[::-1], interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    cells = [cv2.resize(picture, (2 * _CELLS, _CELLS), interpolation=cv2.INTER_AREA) for picture in (small, photo)]
+    return bool(np.abs(cells[0] - cells[1].astype(np.float32)).max() <= _MOST_DIFFERENCE)
+
+
+def _trailer_names(trailer: bytes) -> tuple[str, ...]:
+    """Return what stands behind the picture, in words; zeros are padding and nothing."""
+    if not trailer.strip(b"\0"):
+        return ()
+    kinds = dict.fromkeys(one.kind for one in find_pictures(trailer))
+    return tuple(f"{kind} after the picture" for kind in kinds) or (f"{len(trailer)} bytes after the picture",)
+
+
+def _is_cmyk(source: Jpeg) -> bool:
+    return len(read_frame(source.to_bytes()).components) == 4
+
+
+def _stored_size(photo: Photo) -> tuple[int, int]:
+    height, width = photo.pixels.shape[:2]
+    return (height, width) if facts_of(photo).orientation >= 5 else (width, height)
