@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,21 +45,24 @@ def draw_people(pixels: NDArray[np.uint8], extent: Extent, quads: list[SphereQua
 
 
 class ColourDetector:
-    """Finds everything that has the person's colour, as one box a view."""
+    """Finds everything that has the person's colour: one box for each connected patch."""
 
     size = 320
     name = "colour detector 1"
     sha256 = "0" * 64
 
     def detect(self, crop: NDArray[np.uint8], thresholds: Mapping[Label, float]) -> Detections:
-        """Return the box round all pixels whose red and blue are well above their green."""
+        """Return the boxes round all patches whose red and blue are well above their green."""
         values = crop.astype(int)
         found = (values[..., 0] - values[..., 1] > 60) & (values[..., 2] - values[..., 1] > 60)
         if Label.PERSON not in thresholds or not found.any():
             return Detections.none()
-        rows, columns = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
-        box = np.array([[columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]], np.float32)
-        return Detections(box, np.array([0.9], np.float32), np.array([Label.PERSON], np.int16))
+        patches = cv2.connectedComponentsWithStats(found.astype(np.uint8), connectivity=8)[2][1:]
+        boxes = np.stack(
+            [patches[:, 0], patches[:, 1], patches[:, 0] + patches[:, 2], patches[:, 1] + patches[:, 3]], 1
+        )
+        count = len(boxes)
+        return Detections(boxes.astype(np.float32), np.full(count, 0.9, np.float32), np.zeros(count, np.int16))
 
 
 def person_colour_left(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:

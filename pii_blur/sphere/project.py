@@ -20,45 +20,57 @@ NOTHING = 114
 
 
 class Pyramid:
-    """A picture and its halvings, made when first asked for. Level k is 2**k times smaller, area-averaged."""
+    """A picture and smaller copies of it, area-averaged, each made when first asked for."""
 
     def __init__(self, pixels: Pixels) -> None:
         """Start with `pixels`, uint8 (height, width, 3)."""
         self._levels = [pixels]
+        self._shrunk: dict[tuple[int, int], Pixels] = {}
 
     def level(self, number: int) -> Pixels:
-        """Return level `number` (0 is the picture itself); the last one that is not empty when there are no more."""
+        """Return the picture halved `number` times."""
         while len(self._levels) <= number:
-            last = self._levels[-1]
-            height, width = max(last.shape[0] // 2, 1), max(last.shape[1] // 2, 1)
-            half: Pixels = np.asarray(cv2.resize(last, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-            self._levels.append(half)
+            height, width = self._levels[-1].shape[:2]
+            self._levels.append(_resized(self._levels[-1], max(width // 2, 1), max(height // 2, 1)))
         return self._levels[number]
+
+    def shrunk(self, step: float) -> Pixels:
+        """Return the picture so small that `step` of its pixels become one; itself where `step` is at most 1."""
+        picture = self._levels[0]
+        if step <= 1:
+            return picture
+        size = (max(round(picture.shape[1] / step), 1), max(round(picture.shape[0] / step), 1))
+        if size not in self._shrunk:
+            self._shrunk[size] = _resized(picture, *size)
+        return self._shrunk[size]
+
+
+def _resized(picture: Pixels, width: int, height: int) -> Pixels:
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def level_for(step: float) -> int:
-    """Return the pyramid level on which a sampling step of `step` picture pixels spans 1 to 2 level pixels."""
+    """Return how often to halve a picture so that a sampling step of `step` of its pixels spans 1 to 2 pixels."""
     return max(int(np.floor(np.log2(max(step, 1.0)))), 0)
 
 
 def render_view(pyramid: Pyramid, extent: Extent, view: PerspectiveView | Tile) -> Pixels:
     """Return what `view` shows, uint8 (size, size, 3); `NOTHING` where the picture ends.
 
-    The picture is first halved until one view pixel spans less than two picture pixels; then every view pixel is the
-    mean of 2 x 2 samples, so that nothing finer than the view can show as false detail.
+    The picture is first shrunk until one of its pixels is as large as one in the middle of the view, where those are
+    largest: so nothing finer than the view can show as false detail.
     """
     if isinstance(view, Tile):
         return _render_tile(pyramid, view)
     assert isinstance(extent, PanoExtent)
-    degrees_per_px = np.degrees(1.0 / view.focal_px)
-    number = level_for(degrees_per_px * extent.pixels_per_degree)
-    level = pyramid.level(number)
+    source = pyramid.shrunk(np.degrees(1.0 / view.focal_px) * extent.pixels_per_degree)
     is_levelled = view.pose_pitch == 0 and view.pose_roll == 0
     make_maps = _cached_maps if is_levelled else _view_maps
-    coordinates, fractions, outside = make_maps(view, extent, level.shape[1], level.shape[0])
+    coordinates, fractions, outside = make_maps(view, extent, source.shape[1], source.shape[0])
     border = cv2.BORDER_WRAP if extent.wraps else cv2.BORDER_REPLICATE
-    fine = cv2.remap(level, coordinates, fractions, cv2.INTER_LINEAR, borderMode=border)
-    crop: Pixels = np.asarray(cv2.resize(fine, (view.size, view.size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    crop: Pixels = np.asarray(
+        cv2.remap(source, coordinates, fractions, cv2.INTER_LINEAR, borderMode=border), dtype=np.uint8
+    )
     if outside is not None:
         crop[outside] = NOTHING
     return crop
@@ -67,10 +79,9 @@ def render_view(pyramid: Pyramid, extent: Extent, view: PerspectiveView | Tile) 
 _Maps = tuple[NDArray[np.int16], NDArray[np.uint16], NDArray[np.bool_] | None]
 
 
-def _view_maps(view: PerspectiveView, extent: PanoExtent, level_width: int, level_height: int) -> _Maps:
-    """Return fixed-point remap maps at twice the view's size, and where the view looks past the picture (or None)."""
-    fine_size = 2 * view.size
-    ticks = (np.arange(fine_size, dtype=np.float32) + 0.5 - view.size) / (2.0 * view.focal_px)
+def _view_maps(view: PerspectiveView, extent: PanoExtent, source_width: int, source_height: int) -> _Maps:
+    """Return fixed-point remap maps into a shrunk picture, and where the view looks past the picture (or None)."""
+    ticks = (np.arange(view.size, dtype=np.float32) + 0.5 - view.size / 2.0) / view.focal_px
     rotation = view.rotation.astype(np.float32)
     x, y, z = (rotation[k, 0] * ticks[None, :] + rotation[k, 1] * ticks[:, None] + rotation[k, 2] for k in range(3))
     # The same as PanoExtent.to_points in float32 and with fewer passes over the pixels; a test holds them together.
@@ -80,20 +91,19 @@ def _view_maps(view: PerspectiveView, extent: PanoExtent, level_width: int, leve
     v -= np.float32(extent.top)
     outside = None
     if not extent.is_full:
-        past = (u >= extent.width) | (v < 0) | (v >= extent.height)
-        outside = past[::2, ::2] | past[1::2, ::2] | past[::2, 1::2] | past[1::2, 1::2]
-    map_u = u * np.float32(level_width / extent.width) - np.float32(0.5)
-    map_v = np.clip(v * np.float32(level_height / extent.height) - np.float32(0.5), 0, level_height - 1)
+        outside = (u >= extent.width) | (v < 0) | (v >= extent.height)
+    map_u = u * np.float32(source_width / extent.width) - np.float32(0.5)
+    map_v = np.clip(v * np.float32(source_height / extent.height) - np.float32(0.5), 0, source_height - 1)
     if not extent.wraps:
-        map_u = np.clip(map_u, 0, level_width - 1)
+        map_u = np.clip(map_u, 0, source_width - 1)
     coordinates, fractions = cv2.convertMaps(map_u, map_v, cv2.CV_16SC2)
     coordinates.setflags(write=False)
     fractions.setflags(write=False)
     return coordinates, fractions, outside
 
 
-# A folder mostly holds photos of one size: the maps of its views are made once (10 MB each).
-_cached_maps = lru_cache(maxsize=64)(_view_maps)
+# A folder mostly holds photos of one size: the maps of its views are made once (2.5 MB each; a plan has up to 68).
+_cached_maps = lru_cache(maxsize=80)(_view_maps)
 
 
 def _render_tile(pyramid: Pyramid, tile: Tile) -> Pixels:
