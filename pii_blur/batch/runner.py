@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -125,6 +127,17 @@ def _remove(file: Path) -> None:
         log.error("'%s' is left over and cannot be removed (%s); remove it by hand", file.name, error.strerror)
 
 
+def without_paths(result: PhotoResult, folders: Iterable[Path]) -> PhotoResult:
+    """Return `result` with files below `folders` named by their keys, for logs and reports that others may read."""
+    if result.error is None:
+        return result
+    message = result.error.message
+    for folder in folders:
+        message = re.sub(rf"(?<![\w./-]){re.escape(str(folder) + os.sep)}", "", message)
+    message = message.removeprefix(f"'{result.key}': ")
+    return replace(result, error=replace(result.error, message=message))
+
+
 class _Batch:
     """One run under way."""
 
@@ -138,6 +151,9 @@ class _Batch:
         self._run_digest = run_digest
         self._progress = progress
         self._in_hand: dict[str, tuple[FoundPhoto, Recipe]] = {}
+        side = options.side
+        named = (places.root, places.output, side.detections, side.from_detections, side.preview)
+        self._folders = [folder for folder in named if folder is not None]
 
     def run(self, plan: Plan, task: Task, engine: Engine, signals: StopOnSignals) -> None:
         """Do what is planned; the summary says how it went."""
@@ -182,6 +198,7 @@ class _Batch:
     def _finish(self, result: PhotoResult) -> None:
         job = self._places.job(result.key)
         photo, recipe = self._in_hand.pop(result.key)
+        result = without_paths(result, self._folders)
         if result.outcome is Outcome.FAILED:
             try:
                 now = FoundPhoto.from_stat(photo.key, job.source.stat())

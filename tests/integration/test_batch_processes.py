@@ -130,7 +130,7 @@ def test_run_killed_after_some_photos_does_only_the_rest(stage: Stage) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signal_finishes_the_photo_in_hand(stage: Stage, number: signal.Signals, code: int) -> None:
-    """Exit code of the signal, a whole journal, and the same command goes on. It reaches all processes, as Ctrl-C does."""
+    """Exit code of the signal, a whole journal, and the same command goes on. All processes get it, as from Ctrl-C."""
     make_photos(stage.source, a="blur", b="blur", c="blur")
     process = stage.start("--workers", "1")
     wait_until(stage.started)

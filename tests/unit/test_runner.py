@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,10 +15,10 @@ import pytest
 from pii_blur.batch.engine import SerialEngine
 from pii_blur.batch.options import RunOptions
 from pii_blur.batch.plan import digest_run
-from pii_blur.batch.runner import plan_run, run_batch
+from pii_blur.batch.runner import plan_run, run_batch, without_paths
 from pii_blur.batch.summary import Summary
 from pii_blur.errors import ExitCode, NoPhotos, UsageFailure
-from pii_blur.results import Job, Outcome, PhotoResult, SideFiles
+from pii_blur.results import Job, Outcome, PhotoError, PhotoResult, SideFiles
 from tests.fakes import FakeTask, Watcher, make_photo, make_photos
 
 Run = Callable[..., Summary]
@@ -212,6 +213,23 @@ def test_photo_that_vanishes_fails_with_a_clear_reason(source: Path, run: Run) -
 
     make_photos(source, d="blur")
     assert [failure.error.code for failure in run(Unlucky()).failures if failure.error] == ["missing"]
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("'/data/in/sub/a.jpg': it is cut off", "it is cut off"),
+        ("'/data/in/sub/a.jpg' is empty", "'sub/a.jpg' is empty"),
+        ("the preview /data/seen/sub/a.jpg.jpg cannot be written", "the preview sub/a.jpg.jpg cannot be written"),
+        ("'in/sub/a.jpg' is empty", "'sub/a.jpg' is empty"),
+        ("found within/reach", "found within/reach"),
+    ],
+)
+def test_messages_name_photos_by_their_keys(message: str, shown: str) -> None:
+    """Logs and reports that others may read show no paths of this machine."""
+    result = PhotoResult("sub/a.jpg", Outcome.FAILED, error=PhotoError("x", message, "read"))
+    folders = [Path("/data/in"), Path("/data/seen"), Path("in")]
+    assert without_paths(result, folders) == replace(result, error=PhotoError("x", shown, "read"))
 
 
 def test_no_photo_is_an_error_unless_allowed(run: Run, source: Path) -> None:
