@@ -67,7 +67,13 @@ def make_thumbnail(pixels: Pixels) -> bytes:
     Returns:
         A JPEG of at most `THUMBNAIL_WIDTH` pixels on its longer side, without metadata.
     """
-    height, width = pixels.shape[:2]
+    # OpenCV is ten times as fast where it shrinks by a whole number: most of the way goes like that, less an odd edge.
+    factor = max(max(pixels.shape[:2]) // (2 * THUMBNAIL_WIDTH), 1)
+    factor = factor if factor <= min(pixels.shape[:2]) else 1
+    height, width = (side // factor for side in pixels.shape[:2])
+    if factor > 1:
+        edged = pixels[: height * factor, : width * factor]
+        pixels = np.asarray(cv2.resize(edged, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     scale = min(THUMBNAIL_WIDTH / max(height, width), 1.0)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

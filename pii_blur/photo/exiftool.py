@@ -42,6 +42,10 @@ _HOW_TO_INSTALL = {
 _PR_SET_PDEATHSIG = 1
 
 
+class ExifToolRefusal(PhotoFailure):
+    """Exiftool runs, but will not touch this metadata; code ``exiftool``."""
+
+
 class ExifTool:
     """One exiftool, started at the first photo and again after it died. Not for several threads at once."""
 
@@ -72,14 +76,15 @@ class ExifTool:
             options: further exiftool options, e.g. ``-b``.
 
         Raises:
-            PhotoFailure: exiftool cannot read it, died or hung (code ``exiftool``).
+            ExifToolRefusal: exiftool runs, but cannot read it.
+            PhotoFailure: exiftool died or hung (code ``exiftool``).
         """
         with self._folder.files({f"photo{suffix}": data}) as (path,):
             answer = self._execute("-j", "-G1", "-a", "-u", "-n", *options, str(path))
         try:
             tags: dict[str, Any] = json.loads(answer.decode("utf-8", "replace"))[0]
         except (ValueError, IndexError) as error:
-            raise PhotoFailure("exiftool cannot read the photo's metadata", "exiftool") from error
+            raise ExifToolRefusal("exiftool cannot read the photo's metadata", "exiftool") from error
         return {key: value for key, value in tags.items() if not key.startswith(("System:", "ExifTool:Ex", "SourceF"))}
 
     def edit(
@@ -94,7 +99,8 @@ class ExifTool:
             attached: further files, by name.
 
         Raises:
-            PhotoFailure: exiftool refused it, died or hung (code ``exiftool``).
+            ExifToolRefusal: exiftool runs, but will not do it.
+            PhotoFailure: exiftool died or hung (code ``exiftool``).
         """
         attached = attached or {}
         with self._folder.files({f"photo{suffix}": data, **attached}) as (path, *others):
@@ -123,7 +129,7 @@ class ExifTool:
         if status != 0:
             reason = complaints.strip().splitlines()[0] if complaints.strip() else f"status {status}"
             reason = reason.replace(str(self._folder.path), "").partition(" - /")[0]
-            raise PhotoFailure(f"exiftool refuses the photo's metadata: {reason}", "exiftool")
+            raise ExifToolRefusal(f"exiftool refuses the photo's metadata: {reason}", "exiftool")
         return answer
 
 

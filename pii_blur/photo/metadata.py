@@ -10,22 +10,26 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 
-from pii_blur.photo.embedded import blank_pictures, join_blocks, put_back
-from pii_blur.photo.exiftool import ExifTool
+from pii_blur.photo.embedded import blank_pictures, join_blocks, put_back, without_pictures
+from pii_blur.photo.exiftool import ExifTool, ExifToolRefusal
 from pii_blur.photo.flir import blank_thermal
-from pii_blur.photo.jpeg_segments import APP0, JFXX, Jpeg, Segment, split_jpeg
+from pii_blur.photo.jpeg_segments import APP0, APP1, EXIF, JFXX, Jpeg, Segment, split_jpeg
 from pii_blur.photo.png_chunks import Chunk, assemble_png, split_png
+from pii_blur.photo.tags import changed_tags, picture_names
+
+log = logging.getLogger(__name__)
 
 MARK_NAMESPACE = b"https://pii-blur.example/ns/1.0/"
 
 # PRIVACY: every tag known to hold a picture, film or sound. MEASURED: over 41 files with hidden pictures this list left
 # none but a JFXX thumbnail (dropped below); plain deletion of ThumbnailImage leaves those in XMP.
-_THUMBNAIL = ("-IFD1:all=",)
+_THUMBNAIL = ("-IFD1:all=", "-IFD2:all=")
 _PICTURES = (
     "-MPF:all=",
     "-PhotoshopThumbnail=",
@@ -40,19 +44,6 @@ _PICTURES = (
     "-OtherImage=",
     "-FlashPix:all=",
 )
-# What a deleted tag is called in reports, by the beginning of its name in exiftool's answers.
-_NAMES = {
-    "IFD1:": "EXIF thumbnail",
-    "MPF": "MPF index",
-    "MPImage": "MPF index",
-    "Photoshop:": "Photoshop thumbnail",
-    "XMP-xmp:": "XMP thumbnail",
-    "XMP-xmpGImg:": "XMP thumbnail",
-    "XMP-GImage:": "GImage picture",
-    "XMP-GDepth:": "GDepth picture",
-    "XMP-GAudio:": "GAudio sound",
-    "FlashPix:": "FlashPix",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +122,19 @@ def clean_segments(
         if found:
             plain = put_back(plain, block, without_heat)
             removed += found
-    carrier = Jpeg(tuple(plain), _tiny().coded).to_bytes()
-    edited, names = _edit(carrier, ".jpg", exiftool, thumbnail, mark, keeps_thumbnail=bool(keep))
-    cleaned, kinds = _blank_rest(split_jpeg(edited).segments, (thumbnail, *keep))
+    try:
+        edited, names = _edit(_carrier(plain), ".jpg", exiftool, thumbnail, mark, keeps_thumbnail=bool(keep))
+        plain = list(split_jpeg(edited).segments)
+    except ExifToolRefusal:
+        # A damaged Exif block, mostly: it stays as it is, but for its pictures, and exiftool sees to the rest.
+        held = [one for one in plain if one.marker == APP1 and one.payload.startswith(EXIF)]
+        if not held:
+            raise
+        log.warning("exiftool cannot read the Exif block; it is kept as it is, without thumbnail")
+        others = [one for one in plain if one not in held]
+        edited, names = _edit(_carrier(others), ".jpg", exiftool, thumbnail, mark)
+        plain = [*held, *split_jpeg(edited).segments]
+    cleaned, kinds = _blank_rest(plain, (thumbnail, *keep))
     return CleanSegments(tuple(cleaned), _in_order([*removed, *names, *kinds]))
 
 
@@ -152,12 +153,17 @@ def clean_chunks(
     edited, names = _edit(carrier, ".png", exiftool, thumbnail, mark)
     kept, removed = [], list(names)
     for chunk in split_png(edited).metadata:
-        _, kinds = blank_pictures(_without(chunk.content, (thumbnail,)))
+        _, kinds = blank_pictures(without_pictures(chunk.content, (thumbnail,)))
         if kinds:
             removed += [f"{kind} in {chunk.type.decode('ascii', 'replace')}" for kind in kinds]
         else:
             kept.append(chunk)
     return CleanChunks(tuple(kept), _in_order(removed))
+
+
+def _carrier(segments: Sequence[Segment]) -> bytes:
+    """Put segments round a tiny picture."""
+    return Jpeg(tuple(segments), _tiny().coded).to_bytes()
 
 
 def _edit(
@@ -179,27 +185,20 @@ def _edit(
         attached["thumbnail.jpg"] = thumbnail
     edited = exiftool.edit(carrier, suffix, arguments, attached)
     after = exiftool.read_tags(edited, suffix)
-    if attached:
-        after = {name: value for name, value in after.items() if not name.startswith("IFD1:")}
-    return edited, [_report_name(name) for name in before if name not in after and not _is_about_files(name)]
+    if changed := changed_tags(before, after):
+        log.warning("exiftool changed tags that should have stayed: %s", ", ".join(changed))
+    return edited, picture_names(before, after, has_new_thumbnail=bool(attached))
 
 
 def _blank_rest(segments: Sequence[Segment], keep: Sequence[bytes]) -> tuple[list[Segment], list[str]]:
     """Overwrite pictures that exiftool has no name for, or cannot delete: some previews in maker notes."""
     cleaned, kinds = list(segments), []
     for block in join_blocks(segments):
-        blanked, found = blank_pictures(_without(block.data, keep))
+        blanked, found = blank_pictures(without_pictures(block.data, keep))
         if found:
             cleaned = put_back(cleaned, block, _restored(blanked, block.data, keep))
             kinds += [f"{kind} in {block.name}" for kind in found]
     return cleaned, kinds
-
-
-def _without(data: bytes, keep: Sequence[bytes]) -> bytes:
-    """Return a block with the pictures that may stay blanked out, so that they are not found."""
-    for picture in filter(None, keep):
-        data = data.replace(picture, bytes(len(picture)))
-    return data
 
 
 def _restored(blanked: bytes, original: bytes, keep: Sequence[bytes]) -> bytes:
@@ -211,16 +210,6 @@ def _restored(blanked: bytes, original: bytes, keep: Sequence[bytes]) -> bytes:
             result[start : start + len(picture)] = picture
             start = original.find(picture, start + len(picture))
     return bytes(result)
-
-
-def _report_name(tag: str) -> str:
-    known = next((name for beginning, name in _NAMES.items() if tag.startswith(beginning)), None)
-    return known or tag.replace(":", " ")
-
-
-def _is_about_files(tag: str) -> bool:
-    """Whether a tag tells of the file as such, or is put together by exiftool from others."""
-    return tag.startswith(("File:", "Composite:", "ExifTool:"))
 
 
 def _in_order(names: Iterable[str]) -> tuple[str, ...]:

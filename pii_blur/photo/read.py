@@ -90,6 +90,22 @@ def decode_jpeg(data: bytes) -> Pixels:
     return np.asarray(pixels, dtype=np.uint8)
 
 
+def decode_png(png: Png) -> Pixels:
+    """Return RGB pixels of an 8-bit PNG without transparency, as stored.
+
+    Raises:
+        PhotoFailure: it cannot be decoded (code ``truncated``).
+    """
+    # Only what codes the picture: the decoder would complain about odd profiles on stderr.
+    plain = Png(tuple(chunk for chunk in png.chunks if chunk.type in (b"IHDR", b"PLTE", b"IDAT", b"IEND"))).to_bytes()
+    try:
+        # Not Image.open: its own, lower limit on the number of pixels is not ours.
+        with PngImagePlugin.PngImageFile(io.BytesIO(plain)) as picture:
+            return np.array(picture.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PhotoFailure(f"the picture cannot be decoded ({error}); it is cut off or damaged", "truncated") from error
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         # Without waiting: a named pipe that calls itself a photo must not stop the batch.
@@ -149,14 +165,7 @@ def _read_png(data: bytes, max_pixels: int) -> Photo:
         raise PhotoFailure("PNG with 16 bits per sample is not supported yet; save it with 8", "unsupported")
     if png.has_alpha:
         raise PhotoFailure("PNG with transparency is not supported yet; save it without", "unsupported")
-    # Only what codes the picture: the decoder would complain about odd profiles on stderr.
-    plain = Png(tuple(chunk for chunk in png.chunks if chunk.type in (b"IHDR", b"PLTE", b"IDAT", b"IEND"))).to_bytes()
-    try:
-        # Not Image.open: its own, lower limit on the number of pixels is not ours.
-        with PngImagePlugin.PngImageFile(io.BytesIO(plain)) as picture:
-            pixels = np.array(picture.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise PhotoFailure(f"the picture cannot be decoded ({error}); it is cut off or damaged", "truncated") from error
+    pixels = decode_png(png)
     facts = PhotoFacts(
         format="PNG",
         data=data,
