@@ -40,7 +40,13 @@ class BarProgress:
 
     def start(self, total: int) -> None:
         """See `batch.runner.Progress`."""
-        self._bar = tqdm(total=total, unit="photo", file=self._stream, dynamic_ncols=True, smoothing=0.1)
+        self._bar = tqdm(
+            total=total,
+            unit=" photos",
+            file=self._stream,
+            dynamic_ncols=True,
+            bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{rate_noinv_fmt}, {remaining} left{postfix}]",
+        )
 
     def photo(self, result: PhotoResult) -> None:
         """See `batch.runner.Progress`."""
