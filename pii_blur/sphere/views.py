@@ -136,13 +136,15 @@ _POLES = (Ring(90, 90, 1), Ring(-90, 90, 1))
 # What is near fills a wide view. The two rings are turned against each other, so that what the edge of one cuts lies in
 # the middle of the other.
 _NEAR = (Ring(-30, 90, 8, 22.5), Ring(20, 90, 8), *_POLES)
+# What is far stands near the horizon, or below it on a slope.
+_FAR = (Ring(-4, 32, 18), Ring(-12, 50, 12, 15))
 
 # Each plan covers every direction by the margin that tests/property/test_geometry.py asserts. Recall, false area
 # and time of each: docs/quality.md. People and vehicles stand on the ground, so the rings sit below the horizon.
 PLANS: dict[str, tuple[Ring, ...]] = {
     "fast": (Ring(-10, 50, 10), Ring(-40, 100, 4), Ring(35, 100, 4, 45), *_POLES),
-    "balanced": (Ring(-4, 32, 18), *_NEAR),
-    "thorough": (Ring(-4, 32, 18), Ring(-12, 50, 12, 15), Ring(18, 50, 12, 15), Ring(-45, 60, 8, 22.5), *_NEAR),
+    "balanced": (*_FAR, *_NEAR),
+    "thorough": (*_FAR, Ring(18, 50, 12, 15), Ring(-45, 60, 8, 22.5), *_NEAR),
 }
 
 # A flat photo: the whole of it, and tiles this many times smaller, for what is far away.
