@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import cv2
 import numpy as np
 
 from pii_blur.detect.detector import Detector, load_detector
@@ -254,6 +255,8 @@ class BlurTask:
     def __call__(self, job: Job) -> PhotoResult:
         """Do one photo."""
         if self._opened is None:
+            if self.threads:  # OpenCV would else take every core in each of several processes
+                cv2.setNumThreads(self.threads)
             self._tools = ExitStack()
             self._opened = self._tools.enter_context(open_tools(self.settings, threads=self.threads))
         return blur_photo(

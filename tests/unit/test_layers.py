@@ -39,8 +39,8 @@ ALLOWED |= {"__init__": BELOW_CLI, "__main__": {"cli"}}
 # library are free, all others of third parties are forbidden.
 KNOWN_IN = {
     "argparse": ("cli.py",),
-    "ctypes": ("photo/turbojpeg.py", "batch/worker.py"),
-    "cv2": ("sphere/project.py", "obfuscate/", "photo/"),
+    "ctypes": ("photo/turbojpeg.py", "photo/exiftool.py", "batch/worker.py"),
+    "cv2": ("sphere/project.py", "obfuscate/", "photo/", "pipeline.py"),
     "exiftool": ("photo/exiftool.py",),
     "multiprocessing": ("batch/",),
     "numpy": ("sphere/", "detect/", "obfuscate/", "photo/", "regions.py", "regions_file.py", "pipeline.py"),
