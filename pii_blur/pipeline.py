@@ -8,8 +8,10 @@ middle steps, without files, for everything else that wants to search or hide.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,10 +46,12 @@ class Tools:
     Attributes:
         detector: the model in memory.
         exiftool: a running exiftool.
+        threads: how many views are searched at a time.
     """
 
     detector: Detector
     exiftool: ExifTool
+    threads: int = 1
 
 
 @contextmanager
@@ -56,14 +60,14 @@ def open_tools(settings: Settings, *, threads: int = 0) -> Iterator[Tools]:
 
     Args:
         settings: names the model.
-        threads: for the detector; 0 lets it take all cores.
+        threads: how many views are searched at a time; 0 for one per core.
 
     Raises:
         MissingDependency: the model or exiftool is missing or unusable.
     """
-    detector = load_detector(settings.model, threads=threads)
+    detector = load_detector(settings.model)
     with open_exiftool() as exiftool:
-        yield Tools(detector, exiftool)
+        yield Tools(detector, exiftool, threads or os.cpu_count() or 1)
 
 
 def check_tools(settings: Settings) -> str:
@@ -80,13 +84,14 @@ def check_tools(settings: Settings) -> str:
     return card.sha256
 
 
-def find_regions(photo: Photo, detector: Detector, settings: Settings) -> list[Region]:
+def find_regions(photo: Photo, detector: Detector, settings: Settings, *, threads: int = 1) -> list[Region]:
     """Look for people and vehicles in all views of a photo.
 
     Args:
         photo: what to search; see `read_photo` and `Photo.from_pixels`.
         detector: from `Tools.detector` or `load_detector`.
         settings: classes, thresholds and view plan.
+        threads: how many views are searched at a time.
 
     Returns:
         All boxes of all views, in an order that depends on nothing but the arguments. The same thing is mostly in it
@@ -97,11 +102,10 @@ def find_regions(photo: Photo, detector: Detector, settings: Settings) -> list[R
         photo.extent, settings.views, detector.size, pose_pitch=photo.pose_pitch, pose_roll=photo.pose_roll
     )
     pyramid = Pyramid(photo.pixels)
-    found: list[Region] = []
-    for view in views:
-        crop = render_view(pyramid, photo.extent, view)
-        found.extend(lift(view, detector.detect(crop, thresholds)))
-    return found
+    crops = (render_view(pyramid, photo.extent, view) for view in views)
+    with ThreadPoolExecutor(threads) as pool:
+        detections = pool.map(lambda crop: detector.detect(crop, thresholds), crops)
+        return [region for view, found in zip(views, detections, strict=True) for region in lift(view, found)]
 
 
 def hide_regions(photo: Photo, regions: Sequence[Region], settings: Settings) -> HiddenPhoto:
@@ -173,7 +177,7 @@ def blur_photo(
         if is_trusted:
             regions: list[Region] = []
         elif side.from_detections is None:
-            regions = watch.time("detect", find_regions, photo, tools.detector, settings)
+            regions = watch.time("detect", find_regions, photo, tools.detector, settings, threads=tools.threads)
         else:
             regions = watch.time("detect", read_regions, side.from_detections, key, photo, settings)
         if side.detections is not None:
@@ -242,7 +246,7 @@ class BlurTask:
 
     Attributes:
         settings, side, trust_mark: see `blur_photo`.
-        threads: for the detector.
+        threads: how many views are searched at a time; 0 for one per core.
     """
 
     settings: Settings

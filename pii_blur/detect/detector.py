@@ -16,7 +16,7 @@ from pii_blur.labels import Label
 
 
 class Detector(Protocol):
-    """Finds things in square crops."""
+    """Finds things in square crops; several threads may ask at once."""
 
     @property
     def size(self) -> int:
@@ -39,10 +39,10 @@ class Detector(Protocol):
         """
 
 
-def load_detector(model: str | Path, *, threads: int) -> Detector:
+def load_detector(model: str | Path) -> Detector:
     """Open a model by name or folder.
 
     Raises:
         MissingDependency: it is not there, damaged, or not runnable here.
     """
-    return RetinaNet(find_model(model), threads=threads)
+    return RetinaNet(find_model(model))

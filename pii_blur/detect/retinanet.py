@@ -17,10 +17,10 @@ from pii_blur.labels import Label
 class RetinaNet:
     """A RetinaNet whose graph ends in decoded boxes and per-class scores (anchors and decoding live in the graph)."""
 
-    def __init__(self, card: ModelCard, *, threads: int) -> None:
+    def __init__(self, card: ModelCard) -> None:
         """Load the model that `card` describes."""
         self._card = card
-        self._session = Session(card.file, threads=threads)
+        self._session = Session(card.file)
 
     @property
     def size(self) -> int:

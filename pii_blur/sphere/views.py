@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -154,7 +155,7 @@ TILE_OVERLAP = 0.25
 
 def plan_views(
     extent: Extent, plan: str, size: int, *, pose_pitch: float = 0.0, pose_roll: float = 0.0
-) -> list[PerspectiveView] | list[Tile]:
+) -> Sequence[PerspectiveView | Tile]:
     """Return the views of `plan` that show some of the picture.
 
     Args:

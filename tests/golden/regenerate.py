@@ -51,5 +51,5 @@ def find(detector: Detector, crop: np.ndarray) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    detector = load_detector(DEFAULT_MODEL, threads=2)
+    detector = load_detector(DEFAULT_MODEL)
     STORED.write_text(json.dumps({name: find(detector, crop) for name, crop in crops().items()}, indent=1) + "\n")

@@ -26,7 +26,7 @@ SCORE_TOLERANCE = 0.01
 def test_model_finds_what_it_found(name: str) -> None:
     """Same boxes, same calibrated scores, same classes."""
     stored = json.loads(Path(STORED).read_text(encoding="utf-8"))[name]
-    found = find(load_detector(DEFAULT_MODEL, threads=2), crops()[name])
+    found = find(load_detector(DEFAULT_MODEL), crops()[name])
     assert [entry["class"] for entry in found] == [entry["class"] for entry in stored]
     for entry, expected in zip(found, stored, strict=True):
         assert np.abs(np.subtract(entry["box"], expected["box"])).max() < BOX_TOLERANCE_PX
@@ -35,6 +35,6 @@ def test_model_finds_what_it_found(name: str) -> None:
 
 def test_the_astronaut_is_found() -> None:
     """A person in the middle of the view is found there, with a score above the usual PROB."""
-    found = find(load_detector(DEFAULT_MODEL, threads=2), crops()["astronaut"])
+    found = find(load_detector(DEFAULT_MODEL), crops()["astronaut"])
     people = [entry for entry in found if entry["class"] == Label.PERSON.word and entry["score"] > 0.4]
     assert any(x0 < 320 < x1 and y0 < 320 < y1 for x0, y0, x1, y1 in (entry["box"] for entry in people))

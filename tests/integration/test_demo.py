@@ -40,7 +40,7 @@ def _face(easel: Easel) -> np.ndarray:
 def test_everyone_in_the_demo_is_hidden(courtyard: Photo) -> None:
     """Every face, the one on the seam too, lies inside the mask, and no more than a tenth of the picture is hidden."""
     settings = Settings()
-    regions = find_regions(courtyard, load_detector(settings.model, threads=2), settings)
+    regions = find_regions(courtyard, load_detector(settings.model), settings)
     hidden = hide_regions(courtyard, regions, settings)
     for easel in EASELS:
         column, row = courtyard.extent.to_points(_face(easel)).astype(int)

@@ -40,7 +40,7 @@ def tilted(photo: Photo, pitch: float, roll: float) -> Photo:
 @pytest.mark.slow
 def test_a_tilt_of_thirty_degrees_costs_no_recall(shared: Path) -> None:
     """Re-projected with a tilt and tagged so, panoramas get as many people and vehicles covered as level ones."""
-    detector, settings = load_detector(Settings().model, threads=2), Settings()
+    detector, settings = load_detector(Settings().model), Settings()
     pitch, roll = 22.0, -21.0  # together 30 degrees
     level_from_picture = rotation_matrix(0, pitch, roll)
     found_level = found_tilted = total = 0

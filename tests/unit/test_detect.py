@@ -59,7 +59,7 @@ def test_file_that_is_no_model_is_refused_before_the_first_photo(model: Path) ->
     (model / "model.onnx").write_bytes(b"not a model")
     edit_card(model, sha256=hashlib.sha256(b"not a model").hexdigest())
     with pytest.raises(MissingDependency, match="cannot load"):
-        load_detector(model, threads=1)
+        load_detector(model)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,6 @@ def test_class_that_the_model_does_not_know_is_an_error(model: Path) -> None:
     """Looking for buses with a model that knows none must not look like 'no buses'."""
     card = json.loads((model / "card.json").read_text())
     edit_card(model, classes=["person", "car", "truck", "person"][:3], calibration=card["calibration"])
-    detector = load_detector(model, threads=1)
+    detector = load_detector(model)
     with pytest.raises(MissingDependency, match="bus"):
         detector.detect(np.zeros((640, 640, 3), np.uint8), {Label.BUS: 0.4})
