@@ -20,7 +20,7 @@ from pii_blur.photo.embedded import blank_pictures, join_blocks, put_back, witho
 from pii_blur.photo.exiftool import ExifTool, ExifToolRefusal
 from pii_blur.photo.flir import blank_thermal
 from pii_blur.photo.jpeg_segments import APP0, APP1, EXIF, JFXX, Jpeg, Segment, split_jpeg
-from pii_blur.photo.png_chunks import Chunk, assemble_png, split_png
+from pii_blur.photo.png_chunks import Chunk, assemble_png, is_xmp, split_png, xmp_chunk
 from pii_blur.photo.tags import changed_tags, picture_names
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ def clean_segments(
 def clean_chunks(
     chunks: Sequence[Chunk], exiftool: ExifTool, *, thumbnail: bytes = b"", mark: Mark | None = None
 ) -> CleanChunks:
-    """Take every picture out of a PNG's metadata; a chunk in which one is left after exiftool goes as a whole.
+    """Take every picture out of a PNG's metadata; a chunk in which one is left after exiftool goes as a whole, but XMP.
 
     Lost besides: what only the source's coding of the pixels gave a meaning (palette, background, significant bits),
     and the further frames of an animation.
@@ -153,11 +153,12 @@ def clean_chunks(
     edited, names = _edit(carrier, ".png", exiftool, thumbnail, mark)
     kept, removed = [], list(names)
     for chunk in split_png(edited).metadata:
-        _, kinds = blank_pictures(without_pictures(chunk.content, (thumbnail,)))
-        if kinds:
-            removed += [f"{kind} in {chunk.type.decode('ascii', 'replace')}" for kind in kinds]
-        else:
+        blanked, kinds = blank_pictures(without_pictures(chunk.content, (thumbnail,)))
+        removed += [f"{kind} in {chunk.type.decode('ascii', 'replace')}" for kind in kinds]
+        if not kinds:
             kept.append(chunk)
+        elif is_xmp(chunk):
+            kept.append(xmp_chunk(blanked))
     return CleanChunks(tuple(kept), _in_order(removed))
 
 

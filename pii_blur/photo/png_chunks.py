@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +15,11 @@ XMP_KEYWORD = b"XML:com.adobe.xmp"
 # What another coding of the picture makes wrong or useless, and an animation's further frames, which nobody examined.
 _OF_THE_CODING = frozenset({b"PLTE", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"sPLT", b"acTL", b"fcTL", b"fdAT"})
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # per pixel, by colour type
+# Interlaced rows come in seven passes: first column and row, steps (PNG specification, section 8.2).
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_PORTION = 1 << 24
 _LONGEST_TEXT = 64 << 20
-_RAW_PROFILE = re.compile(rb"\s*[a-z0-9 ]+\s+\d+\s+([0-9a-fA-F\s]+)\s*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,18 @@ class Chunk:
 
     @property
     def content(self) -> bytes:
-        """What it says, unpacked: text chunks, colour profiles and ImageMagick's hexadecimal "raw profiles"."""
+        """What it says, unpacked: text chunks, colour profiles and ImageMagick's hexadecimal "raw profiles".
+
+        Raises:
+            PhotoFailure: a text that unpacks to more than anybody writes (code ``unsupported``).
+        """
         content = _unpacked(self)
-        raw = _RAW_PROFILE.fullmatch(content) if b"Raw profile type" in self.payload[:40] else None
-        return (
-            binascii.unhexlify(b"".join(raw[1].split())[: len(b"".join(raw[1].split())) // 2 * 2]) if raw else content
-        )
+        if b"Raw profile type" not in self.payload[:40]:
+            return content
+        try:  # a name, a length, then the data, in lines
+            return binascii.unhexlify(b"".join(content.split()[2:]))
+        except binascii.Error:
+            return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,24 @@ class Png:
         """Whether some pixel may be transparent."""
         return self.chunks[0].payload[9] in (4, 6) or any(chunk.type == b"tRNS" for chunk in self.chunks)
 
+    def has_all_rows(self) -> bool:
+        """Whether the packed pixels are as many as the header says; decoders leave missing rows black."""
+        header = self.chunks[0].payload
+        width, height = int.from_bytes(header[:4]), int.from_bytes(header[4:8])
+        bits = self.depth * _SAMPLES.get(header[9], 1)
+        passes = _ADAM7 if header[12] else ((0, 0, 1, 1),)
+        sizes = ((-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in passes)
+        expected = sum((1 + (w * bits + 7) // 8) * h for w, h in sizes if w > 0 and h > 0)
+        packed = b"".join(chunk.payload for chunk in self.chunks if chunk.type == b"IDAT")
+        unpacker, unpacked = zlib.decompressobj(), 0
+        try:
+            while unpacked < expected and (part := unpacker.decompress(packed, _PORTION)):
+                unpacked += len(part)
+                packed = unpacker.unconsumed_tail
+        except zlib.error:
+            return False
+        return unpacked >= expected
+
 
 def split_png(data: bytes) -> Png:
     """Take a PNG file apart.
@@ -111,6 +137,16 @@ def assemble_png(metadata: Iterable[Chunk], picture: bytes) -> bytes:
     return Png((new.chunks[0], *metadata, *coded)).to_bytes()
 
 
+def is_xmp(chunk: Chunk) -> bool:
+    """Whether a chunk holds an XMP packet."""
+    return chunk.type == b"iTXt" and chunk.payload.startswith(XMP_KEYWORD + b"\0")
+
+
+def xmp_chunk(packet: bytes) -> Chunk:
+    """Return a chunk that holds an XMP packet, uncompressed as the XMP specification wants it (part 3, 1.1.5)."""
+    return Chunk(b"iTXt", XMP_KEYWORD + bytes(5) + packet)
+
+
 def exif_of_png(chunks: Sequence[Chunk]) -> bytes:
     """Return the Exif block (a TIFF structure), empty if there is none."""
     return next((chunk.payload.removeprefix(b"Exif\0\0") for chunk in chunks if chunk.type == b"eXIf"), b"")
@@ -118,8 +154,7 @@ def exif_of_png(chunks: Sequence[Chunk]) -> bytes:
 
 def xmp_of_png(chunks: Sequence[Chunk]) -> bytes:
     """Return the XMP packet (XML), empty if there is none."""
-    found = (chunk for chunk in chunks if chunk.type == b"iTXt" and chunk.payload.startswith(XMP_KEYWORD + b"\0"))
-    return next((chunk.content for chunk in found), b"")
+    return next((chunk.content for chunk in chunks if is_xmp(chunk)), b"")
 
 
 def _unpacked(chunk: Chunk) -> bytes:
@@ -134,7 +169,12 @@ def _unpacked(chunk: Chunk) -> bytes:
             return rest
     else:
         rest = rest[1:]
+    unpacker = zlib.decompressobj()
     try:
-        return zlib.decompressobj().decompress(rest, _LONGEST_TEXT)
+        content = unpacker.decompress(rest, _LONGEST_TEXT)
     except zlib.error:
         return chunk.payload
+    # PRIVACY: what is not unpacked is not searched for pictures.
+    if unpacker.unconsumed_tail:
+        raise PhotoFailure("the file holds a text that unpacks to more than 64 MiB", "unsupported")
+    return content

@@ -101,9 +101,12 @@ def decode_png(png: Png) -> Pixels:
     try:
         # Not Image.open: its own, lower limit on the number of pixels is not ours.
         with PngImagePlugin.PngImageFile(io.BytesIO(plain)) as picture:
-            return np.array(picture.convert("RGB"))
+            pixels = np.array(picture.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         raise PhotoFailure(f"the picture cannot be decoded ({error}); it is cut off or damaged", "truncated") from error
+    if not png.has_all_rows():
+        raise PhotoFailure("the picture is cut off: rows are missing", "truncated")
+    return pixels
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -117,7 +120,7 @@ def _read_bytes(path: Path) -> bytes:
             if before.st_size > MAX_BYTES:
                 size = f"{before.st_size >> 20} MiB"
                 raise PhotoFailure(f"'{_shown(path)}' is {size} large; the most is {MAX_BYTES >> 20} MiB", "too_large")
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(before.st_size + 1)
             after = os.fstat(file.fileno())
     except FileNotFoundError as error:
         raise PhotoFailure(f"'{_shown(path)}' is not there any more", "missing") from error
