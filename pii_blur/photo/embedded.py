@@ -25,7 +25,7 @@ _FRAME = re.compile(
 )
 _SIGNATURES = {
     "PNG": re.compile(rb"[\x89\x8a][PM]NG\r\n\x1a\n"),
-    "WebP": re.compile(rb"RIFF.{4}WEBPVP8[ LX]", re.DOTALL),
+    "WebP, WAV or AVI": re.compile(rb"RIFF.{4}(?:WEBPVP8[ LX]|WAVEfmt |AVI LIST)", re.DOTALL),
     "GIF": re.compile(rb"GIF8[79]a.{4}[\x00\x80-\xff]", re.DOTALL),
     "film or HEIF": re.compile(rb"\x00\x00\x00[\x08-\xff]ftyp[ -~]{4}"),
     "JPEG 2000": re.compile(rb"\xff\x4f\xff\x51\x00[\x29-\xff]"),
@@ -42,10 +42,12 @@ _BASE64 = re.compile(
 )
 _NOT_BASE64 = re.compile(rb"&#[xX]?[0-9A-Fa-f]{1,4};|[^A-Za-z0-9+/]")
 
+_FLIR = b"FLIR\0"
+
 # Bytes of a segment's payload that repeat in each part of a block that is spread over several segments.
 _PART_HEADERS = {
     (APP1, EXTENDED_XMP): len(EXTENDED_XMP) + 32 + 4 + 4,
-    (APP1, b"FLIR\0"): 8,
+    (APP1, _FLIR): 8,
     (0xE2, b"ICC_PROFILE\0"): 14,
     (0xE2, b"FPXR\0"): 13,
     (0xEB, b"JP"): 16,
@@ -107,8 +109,8 @@ class Block:
 
     Attributes:
         name: of the block, e.g. ``APP1 Exif``.
-        places: for each part: number of its segment, bytes of header in front of it.
-        data: the parts without their headers, in a row.
+        places: for each part: number of its segment, bytes of header left out in front of it.
+        data: the parts in a row, without the headers that would interrupt it.
     """
 
     name: str
@@ -125,6 +127,8 @@ def join_blocks(segments: Sequence[Segment]) -> Iterator[Block]:
     for (marker, identifier), places in groups.items():
         if identifier == EXTENDED_XMP:  # the parts may stand in any order; each says where it belongs
             places.sort(key=lambda place: segments[place[0]].payload[place[1] - 4 : place[1]])
+        if identifier != _FLIR:  # whose block begins behind the header; elsewhere the first one is searched as well
+            places[0] = (places[0][0], 0)
         data = b"".join(segments[index].payload[header:] for index, header in places)
         yield Block(_name(marker, identifier), tuple(places), data)
 

@@ -27,6 +27,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 # Inside a scan the restart markers belong to the picture as well.
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _SOS, _SOI, _EOI = 0xDA, 0xD8, 0xD9
+_MOST_MARKERS = 50_000  # a progressive photo has about a hundred; each costs a step of a slow loop
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
@@ -82,7 +83,7 @@ def split_jpeg(data: bytes) -> Jpeg:
     segments: list[Segment] = []
     coded: list[bytes] = []
     position, is_tidy, has_scan = 2, True, False
-    while True:
+    for _ in range(_MOST_MARKERS):
         found = _MARKER.search(data, position)
         if found is None:
             raise PhotoFailure("the file is cut off: its picture does not end", "truncated")
@@ -102,6 +103,8 @@ def split_jpeg(data: bytes) -> Jpeg:
             has_scan |= marker == _SOS
             coded.append(b"\xff" + data[position - 1 : end])
         position = end
+    else:
+        raise PhotoFailure("the file is damaged: it has more markers than any photo", "damaged")
     if not has_scan:
         raise PhotoFailure("the file holds no picture", "truncated")
     return Jpeg(tuple(segments), b"".join(coded), data[position:], is_tidy)

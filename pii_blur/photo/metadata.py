@@ -19,7 +19,7 @@ from PIL import Image
 from pii_blur.photo.embedded import blank_pictures, join_blocks, put_back, without_pictures
 from pii_blur.photo.exiftool import ExifTool, ExifToolRefusal
 from pii_blur.photo.flir import blank_thermal
-from pii_blur.photo.jpeg_segments import APP0, APP1, EXIF, JFXX, Jpeg, Segment, split_jpeg
+from pii_blur.photo.jpeg_segments import APP0, APP1, EXIF, EXTENDED_XMP, JFXX, Jpeg, Segment, split_jpeg
 from pii_blur.photo.png_chunks import Chunk, assemble_png, is_xmp, split_png, xmp_chunk
 from pii_blur.photo.tags import changed_tags, picture_names
 
@@ -124,7 +124,8 @@ def clean_segments(
             removed += found
     try:
         edited, names = _edit(_carrier(plain), ".jpg", exiftool, thumbnail, mark, keeps_thumbnail=bool(keep))
-        plain = list(split_jpeg(edited).segments)
+        before, plain = plain, list(split_jpeg(edited).segments)
+        names = names or _vanished(before, plain)
     except ExifToolRefusal:
         # A damaged Exif block, mostly: it stays as it is, but for its pictures, and exiftool sees to the rest.
         held = [one for one in plain if one.marker == APP1 and one.payload.startswith(EXIF)]
@@ -160,6 +161,16 @@ def clean_chunks(
         elif is_xmp(chunk):
             kept.append(xmp_chunk(blanked))
     return CleanChunks(tuple(kept), _in_order(removed))
+
+
+def _vanished(before: Sequence[Segment], after: Sequence[Segment]) -> list[str]:
+    """Return the blocks that exiftool took out though it could tell no tag in them."""
+    left = {block.name for block in join_blocks(after)}
+    return [
+        block.name
+        for block in join_blocks(before)
+        if block.name not in left and not block.data.startswith(EXTENDED_XMP)  # which may have become one with the rest
+    ]
 
 
 def _carrier(segments: Sequence[Segment]) -> bytes:

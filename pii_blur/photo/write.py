@@ -21,7 +21,7 @@ from pii_blur.photo.jpeg_segments import APP2, JFXX, Jpeg, Segment, assemble, sp
 from pii_blur.photo.metadata import Mark, clean_chunks, clean_segments
 from pii_blur.photo.orientation import as_stored, upright
 from pii_blur.photo.photo import HiddenPhoto, Photo, PhotoFacts, Pixels
-from pii_blur.photo.png_chunks import assemble_png, split_png
+from pii_blur.photo.png_chunks import Png, assemble_png, split_png
 from pii_blur.photo.publish import publish
 from pii_blur.photo.read import decode_jpeg, decode_png
 from pii_blur.photo.verify import check_hidden, check_jpeg, check_png
@@ -113,7 +113,7 @@ def _build_jpeg(
         return data, way, removed
     cleaned = clean_segments(source.segments, exiftool, thumbnail=thumbnail, mark=mark)
     data = assemble(cleaned.segments, picture, is_recoded=False)
-    return data, way, (*cleaned.removed, *_trailer_names(source.trailer))
+    return data, way, (*cleaned.removed, *_strays(source))
 
 
 def _recoded(
@@ -121,7 +121,7 @@ def _recoded(
 ) -> tuple[bytes, tuple[str, ...]]:
     """Put the source's cleaned metadata round a picture that was encoded anew."""
     segments: Sequence[Segment] = source.segments
-    removed = _trailer_names(source.trailer)
+    removed = _strays(source)
     if _is_cmyk(source):
         # The picture is RGB now; under a printer's profile its colours would be garbage.
         segments = [one for one in segments if not (one.marker == APP2 and one.payload.startswith(_ICC))]
@@ -136,9 +136,8 @@ def _build_png(
     source = split_png(facts.data)
     cleaned = clean_chunks(source.metadata, exiftool, thumbnail=thumbnail, mark=mark)
     data = assemble_png(cleaned.chunks, encode_png(stored))
-    frames = ("further frames",) if source.is_animated else ()
     # PNG loses nothing: every pixel outside the hidden regions is as it was.
-    return data, "lossless", (*cleaned.removed, *frames, *_trailer_names(source.trailer))
+    return data, "lossless", (*cleaned.removed, *_strays(source))
 
 
 def _without_extras_jpeg(photo: Photo, facts: PhotoFacts, exiftool: ExifTool) -> tuple[bytes, tuple[str, ...]]:
@@ -154,7 +153,7 @@ def _without_extras_jpeg(photo: Photo, facts: PhotoFacts, exiftool: ExifTool) ->
                 keep.append(block.data[one.start : one.end])
             else:
                 has_extras = True
-    removed = _trailer_names(source.trailer)
+    removed = _strays(source)
     if not has_extras and not removed:
         return facts.data, ()
     if has_extras or any(segment.payload.startswith(b"MPF\0") for segment in segments):
@@ -169,7 +168,7 @@ def _without_extras_png(photo: Photo, facts: PhotoFacts, exiftool: ExifTool) -> 
     source = split_png(facts.data)
     stored = as_stored(photo.pixels, facts.orientation)
     found = [(chunk.content, one) for chunk in source.metadata for one in find_pictures(chunk.content)]
-    removed = _trailer_names(source.trailer) + (("further frames",) if source.is_animated else ())
+    removed = _strays(source)
     if not removed and all(_shows_same(data, one, stored) for data, one in found):
         return facts.data, ()
     cleaned = clean_chunks(source.metadata, exiftool)
@@ -206,12 +205,15 @@ def _shows_same(data: bytes, one: Embedded, stored: Pixels) -> bool:
     return bool(np.abs(cells[0] - cells[1].astype(np.float32)).max() <= _MOST_DIFFERENCE)
 
 
-def _trailer_names(trailer: bytes) -> tuple[str, ...]:
-    """Return what stands behind the picture, in words; zeros are padding and nothing."""
-    if not trailer.strip(b"\0"):
-        return ()
-    kinds = dict.fromkeys(one.kind for one in find_pictures(trailer))
-    return tuple(f"{kind} after the picture" for kind in kinds) or (f"{len(trailer)} bytes after the picture",)
+def _strays(source: Jpeg | Png) -> tuple[str, ...]:
+    """Return, in words, what is neither picture nor metadata; zeros behind the picture are padding and nothing."""
+    junk = ("bytes between segments",) if isinstance(source, Jpeg) and not source.is_tidy else ()
+    further = ("further frames",) if isinstance(source, Png) and source.is_animated else ()
+    if not source.trailer.strip(b"\0"):
+        return junk + further
+    kinds = tuple(dict.fromkeys(one.kind for one in find_pictures(source.trailer)))
+    behind = kinds or (f"{len(source.trailer)} bytes",)
+    return (*junk, *further, *(f"{what} after the picture" for what in behind))
 
 
 def _is_cmyk(source: Jpeg) -> bool:

@@ -87,6 +87,8 @@ HIDDEN: dict[str, Make] = {
     "PNG in a segment": beside(Segment(0xE3, cv2.imencode(".png", street(seed=99))[1].tobytes())),
     "second picture": followed_by(OTHER),
     "MPF": lambda data, folder: beside(Segment(APP2, b"MPF\0II*\0\x08\0\0\0\0\0\0\0\0\0"))(data, folder) + OTHER,
+    "sound in a segment": beside(Segment(APP2, b"FPXR\0sound" + b"RIFF\x64\0\0\0WAVEfmt " + b"moov" * 50)),
+    "junk between segments": lambda data, _: data[:2] + OTHER[2:-2].replace(b"\xff", b"\xfe") + data[2:],
     "motion photo": followed_by(b"MotionPhoto_Data" + FILM),
     "unknown trailer": followed_by(b"camera" + bytes(50) + b"end"),
 }

@@ -88,7 +88,7 @@ def test_time_is_linear_in_the_size(filler: bytes) -> None:
         split_jpeg(PLAIN[:-2] + filler * (4_000_000 // len(filler)))
     with pytest.raises(PhotoFailure):
         split_jpeg(SOI + filler * (200_000 // len(filler)))
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 3
 
 
 def test_an_adobe_segment_is_told_of_the_new_coding() -> None:
