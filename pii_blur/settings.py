@@ -67,5 +67,6 @@ class Settings:
         values = asdict(self)
         values["thresholds"] = sorted((label.word, score) for label, score in self.thresholds)
         values["labels"] = sorted(label.word for label in self.labels)
+        values["views"] = [asdict(ring) for ring in PLANS[self.views]]  # a plan may change from version to version
         values["model"] = str(self.model)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
