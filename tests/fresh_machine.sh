@@ -16,9 +16,13 @@ command -v debootstrap >/dev/null || { echo "tests/fresh_machine.sh needs deboot
 fresh="$(mktemp -d)"
 mounted=()
 clean_up() {
-    local place
+    local place process
+    for process in /proc/[0-9]*; do
+        [ "$(readlink "$process/root" || true)" = "$fresh" ] || continue
+        echo "still running: $(tr '\0' ' ' <"$process/cmdline")" >&2
+    done
     for place in "${mounted[@]}"; do
-        umount -R -- "$place" || { echo "$place is still mounted; $fresh is left" >&2; return; }
+        umount --recursive --lazy -- "$place" || { echo "$place is still mounted; $fresh is left" >&2; return; }
     done
     rm -rf --one-file-system -- "$fresh"
 }
@@ -42,8 +46,7 @@ copy() {
 log="$fresh/debootstrap.log"
 debootstrap --variant=minbase --include=python3,ca-certificates bookworm "$fresh" "$mirror" >"$log" ||
     { tail -n 20 -- "$log" >&2; exit 1; }
-lend /proc
-lend /dev
+for place in /proc /sys /dev; do lend "$place"; done
 copy /etc/resolv.conf
 copy /etc/hosts
 copy /etc/ssl/certs/ca-certificates.crt
