@@ -41,7 +41,7 @@ class PhotoFailure(PiiBlurError):
 
     Attributes:
         message: what happened, to which file and what to do.
-        code: stable short name for machines, e.g. ``truncated``; listed in docs/exit-codes.md.
+        code: stable short name for machines, e.g. ``truncated``; listed in docs/errors.md.
         stage: the stage of `blur_photo` in which it happened; filled in there when empty.
     """
 

@@ -29,6 +29,7 @@ from pii_blur.photo.metadata import Mark
 from pii_blur.photo.photo import HiddenPhoto, Photo
 from pii_blur.photo.preview import write_preview
 from pii_blur.photo.read import read_photo
+from pii_blur.photo.turbojpeg import load_turbojpeg
 from pii_blur.photo.write import copy_clean, write_photo
 from pii_blur.regions import Region, count_things, lift
 from pii_blur.regions_file import read_regions, write_regions
@@ -80,6 +81,7 @@ def check_tools(settings: Settings) -> str:
     missing = [label.word for label in settings.labels if label not in card.labels]
     if missing:
         raise MissingDependency(f"the model {card.name} does not know {', '.join(missing)}; see --classes and --model")
+    load_turbojpeg()
     check_exiftool()
     return card.sha256
 
