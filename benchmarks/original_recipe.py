@@ -223,6 +223,12 @@ def _print_comparison(recipe: Sequence[Seconds], ours: Sequence[Seconds], walls:
     print(f"ours, a process of its own: {wall:.3f} (starting Python, the model and exiftool included)\n")
     print(f"ratio, photo against photo:                 {before['end to end'] / after['end to end']:6.1f} x")
     print(f"ratio, photo against our whole process:     {before['end to end'] / wall:6.1f} x")
+    ratios = sorted(old["end to end"] / new["end to end"] for old, new in zip(recipe, ours, strict=True))
+    print(f"photo against photo, by round:              {', '.join(f'{ratio:.1f}' for ratio in ratios)}")
+    # Torch waits for its slowest thread at every layer: beside other work it suffers far more than we do.
+    print(
+        f"load of the machine at the end:             {os.getloadavg()[0]:6.1f} on {CORES} cores; near {CORES} is quiet"
+    )
 
 
 def _medians(rounds: Sequence[Seconds]) -> Seconds:
