@@ -7,6 +7,7 @@ picture's own pixels. The cost is that of the pixels hidden, not of the picture.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pii_blur.mask import RIM, UNMEASURED, UNTOUCHED, level_of
 from pii_blur.obfuscate.obfuscator import METHODS, SAMPLES_PER_SIGMA, Strength
 from pii_blur.sphere.axes import Floats
 from pii_blur.sphere.extent import Extent, PanoExtent
@@ -27,7 +29,7 @@ Plane = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """What is painted on: `pixels` uint8 (h, w, 3) RGB and `mask` uint8 (h, w), 255 where anything was changed."""
+    """What is painted on: `pixels` uint8 (h, w, 3) RGB and `mask` uint8 (h, w), with the values of `pii_blur.mask`."""
 
     pixels: Pixels
     mask: Mask
@@ -62,7 +64,7 @@ def restore(original: Pixels, extent: Extent, quads: Sequence[SphereQuad], canva
             inside = _distance(quad, _flat(quad, extent, window)) <= 0
             rows, columns = slice(window.top, window.bottom), slice(window.left, window.right)
             canvas.pixels[rows, columns][inside] = original[rows, columns][inside]
-            canvas.mask[rows, columns][inside] = 0
+            canvas.mask[rows, columns][inside] = UNTOUCHED
 
 
 def _holds(outer: SphereQuad, inner: SphereQuad) -> bool:
@@ -81,6 +83,9 @@ def _paint_one(
     step = np.radians(sigma) / SAMPLES_PER_SIGMA
     patch, origin = _patch(pyramid, extent, quad, step, margin=feather + 3 * step * SAMPLES_PER_SIGMA)
     shown = METHODS[method](patch)
+    # Off its centre a tangent plane covers less of the sphere: the narrowest blur is the one in the furthest corner.
+    least_sigma_px = sigma * per_degree / (1.0 + float((quad.flat_corners() ** 2).sum(axis=1).max()))
+    level = {"gaussian": level_of(least_sigma_px), "solid": level_of(math.inf)}.get(method, UNMEASURED)
     interpolation = cv2.INTER_NEAREST if method == "pixelate" else cv2.INTER_LINEAR
     for window in _feathered(quad, feather + pixel).windows(extent):
         flat = _flat(quad, extent, window)
@@ -92,7 +97,9 @@ def _paint_one(
         colours = cv2.remap(shown, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
         rows, columns = slice(window.top, window.bottom), slice(window.left, window.right)
         _blend(canvas.pixels[rows, columns], np.asarray(colours, dtype=np.uint8), alpha)
-        canvas.mask[rows, columns][alpha > 0] = 255
+        mask = canvas.mask[rows, columns]
+        mask[(alpha > 0) & (mask == UNTOUCHED)] = RIM
+        mask[alpha >= 1] = level
 
 
 def _blend(under: Pixels, over: Pixels, alpha: Plane) -> None:

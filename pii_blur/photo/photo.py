@@ -80,8 +80,8 @@ class HiddenPhoto:
 
     Attributes:
         pixels: uint8 (height, width, 3), RGB, upright.
-        mask: uint8 (height, width): 255 wherever a region or its feather touched the pixel, else 0. Where it is 0,
-            `pixels` equals the photo's.
+        mask: uint8 (height, width): 0 where `pixels` equals the photo's, else one of the values of `pii_blur.mask`:
+            how strongly the pixel is hidden.
     """
 
     pixels: Pixels

@@ -16,6 +16,7 @@ from contrib.demo.picture import draw_before_and_after
 from contrib.demo.scene import EASELS, Easel, draw_courtyard
 from pii_blur import Photo, Settings, find_regions, hide_regions
 from pii_blur.detect.detector import load_detector
+from pii_blur.mask import RIM
 from pii_blur.sphere.axes import rotation_matrix
 
 WIDTH = 4096
@@ -45,7 +46,7 @@ def test_everyone_in_the_demo_is_hidden(courtyard: Photo) -> None:
     for easel in EASELS:
         column, row = courtyard.extent.to_points(_face(easel)).astype(int)
         window = np.ix_(np.arange(row - 8, row + 8), np.arange(column - 8, column + 8) % WIDTH)
-        assert (hidden.mask[window] == 255).all(), easel
+        assert (hidden.mask[window] > RIM).all(), easel
         assert (hidden.pixels[window] != courtyard.pixels[window]).any(axis=-1).mean() > 0.9, easel
     assert (hidden.mask > 0).mean() < 0.1
 

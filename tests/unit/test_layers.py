@@ -13,16 +13,17 @@ PACKAGE = Path(__file__).resolve().parents[2] / "pii_blur"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What each part of the package (a folder, or a file beside them) may import of the others, lowest layer first.
-FOUNDATION = {"errors", "labels", "version"}
+FOUNDATION = {"errors", "labels", "mask", "version"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "labels": set(),
+    "mask": set(),  # how strongly each pixel is hidden: obfuscate says it, photo checks it
     "version": set(),
     "sphere": set(),  # geometry has no idea what a car is,
     "detect": {"errors", "labels"},  # and a detector has no idea what a sphere is
     "zones": {"errors", "sphere"},
-    "obfuscate": {"sphere"},
-    "photo": {"errors", "sphere", "version"},
+    "obfuscate": {"mask", "sphere"},
+    "photo": {"errors", "mask", "sphere", "version"},
     "regions": {"labels", "sphere", "detect.detections"},
     "results": {"errors"},
     "settings": {"labels", "obfuscate", "sphere", "zones"},
