@@ -27,7 +27,7 @@ BlockRowFilter = Callable[[int, int, NDArray[np.int16]], None]
 # turbojpeg.h
 _PIXELS_GREY, _PIXELS_CMYK = 6, 11
 _FAST_UPSAMPLE, _FAST_DCT, _STOP_ON_WARNING, _LIMIT_SCANS = 256, 2048, 8192, 32768
-_OPTION_PROGRESSIVE, _OPTION_COPY_NONE, _OPTION_OPTIMIZE = 32, 64, 256
+_OPTION_NO_OUTPUT, _OPTION_PROGRESSIVE, _OPTION_COPY_NONE, _OPTION_OPTIMIZE = 16, 32, 64, 256
 _PARAMETER_RESTART_BLOCKS = 18
 _ERROR_IS_WARNING = 0
 
@@ -123,6 +123,20 @@ class TurboJpeg:
         Raises:
             JpegError: the library cannot read the source, or warns about it.
         """
+        options = _OPTION_COPY_NONE | (_OPTION_PROGRESSIVE if progressive else 0)
+        if optimize and self.is_version_3:
+            options |= _OPTION_OPTIMIZE
+        return self._run(source, change, options, restart_interval)
+
+    def show(self, source: bytes, look: BlockRowFilter) -> None:
+        """Read a JPEG to its end and show every row of blocks of every component to `look` once; write nothing.
+
+        Raises:
+            JpegError: the library cannot read the source, or warns about it.
+        """
+        self._run(source, look, _OPTION_NO_OUTPUT | _OPTION_COPY_NONE)
+
+    def _run(self, source: bytes, change: BlockRowFilter, options: int, restart_interval: int = 0) -> bytes:
         raised: list[BaseException] = []
 
         def on_row(address: int, array: _Region, plane: _Region, component: int, _: int, __: int) -> int:
@@ -135,9 +149,6 @@ class TurboJpeg:
                 return -1
             return 0
 
-        options = _OPTION_COPY_NONE | (_OPTION_PROGRESSIVE if progressive else 0)
-        if optimize and self.is_version_3:
-            options |= _OPTION_OPTIMIZE
         job = _Transform(options=options, custom_filter=_CustomFilter(on_row))
         buffer, size = ctypes.c_void_p(), ctypes.c_ulong()
         handle = self._library.tjInitTransform()
@@ -152,7 +163,7 @@ class TurboJpeg:
                 raise raised[0]
             if status != 0:
                 raise self._error(handle)
-            return ctypes.string_at(buffer, size.value)
+            return ctypes.string_at(buffer, size.value) if buffer else b""
         finally:
             self._library.tjFree(buffer)
             self._library.tjDestroy(handle)
