@@ -73,16 +73,11 @@ def _distinct(quads: list[SphereQuad]) -> int:
     """Return the number of groups of overlapping quads, taking the largest first."""
     order = sorted(quads, key=SphereQuad.longest_side, reverse=True)
     centres = np.array([quad.centre for quad in order]).reshape(-1, 3)
-    radii = [float((quad.corners @ quad.centre).min()) for quad in order]  # cosine of the angular radius
+    reaches = np.array([np.arccos(np.clip((quad.corners @ quad.centre).min(), -1, 1)) for quad in order])
     seeds: list[int] = []
     for k, quad in enumerate(order):
-        reach = np.arccos(np.clip(radii[k], -1, 1))
-        is_new = True
-        for seed in seeds:
-            near = np.cos(min(np.arccos(np.clip(radii[seed], -1, 1)) + reach, np.pi))
-            if centres[k] @ centres[seed] >= near and order[seed].overlap(quad) > SAME_THING:
-                is_new = False
-                break
-        if is_new:
+        apart = np.arccos(np.clip(centres[seeds] @ centres[k], -1, 1))
+        near = np.flatnonzero(apart <= reaches[seeds] + reaches[k])
+        if not any(order[seeds[index]].overlap(quad) > SAME_THING for index in near):
             seeds.append(k)
     return len(seeds)

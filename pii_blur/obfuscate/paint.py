@@ -51,10 +51,8 @@ def paint(
         strength: how strongly.
         canvas: changed in place.
     """
-    order = sorted(quads, key=SphereQuad.longest_side)
-    for index, quad in enumerate(order):
-        if not any(_holds(later, quad) for later in order[index + 1 :]):
-            _paint_one(pyramid, extent, quad, method, strength, canvas)
+    for quad in _not_within_later(sorted(quads, key=SphereQuad.longest_side)):
+        _paint_one(pyramid, extent, quad, method, strength, canvas)
 
 
 def restore(original: Pixels, extent: Extent, quads: Sequence[SphereQuad], canvas: Canvas) -> None:
@@ -67,9 +65,12 @@ def restore(original: Pixels, extent: Extent, quads: Sequence[SphereQuad], canva
             canvas.mask[rows, columns][inside] = UNTOUCHED
 
 
-def _holds(outer: SphereQuad, inner: SphereQuad) -> bool:
-    """Return whether `inner` lies within `outer`; both are convex, so the corners decide."""
-    return bool(outer.contains(inner.corners).all())
+def _not_within_later(quads: Sequence[SphereQuad]) -> list[SphereQuad]:
+    """Leave out every quadrilateral that lies wholly within a later one; all are convex, so the corners decide."""
+    corners = np.array([quad.corners for quad in quads]).reshape(-1, 4, 3)
+    normals = np.array([quad.edge_normals for quad in quads]).reshape(-1, 4, 3)
+    is_held = [bool((normals[k + 1 :] @ corners[k].T >= 0).all(axis=(1, 2)).any()) for k in range(len(quads))]
+    return [quad for quad, held in zip(quads, is_held, strict=True) if not held]
 
 
 def _paint_one(
