@@ -51,7 +51,7 @@ def paint(
         strength: how strongly.
         canvas: changed in place.
     """
-    for quad in _not_within_later(sorted(quads, key=SphereQuad.longest_side)):
+    for quad in reversed(_not_within_larger(sorted(quads, key=SphereQuad.longest_side, reverse=True))):
         _paint_one(pyramid, extent, quad, method, strength, canvas)
 
 
@@ -65,12 +65,19 @@ def restore(original: Pixels, extent: Extent, quads: Sequence[SphereQuad], canva
             canvas.mask[rows, columns][inside] = UNTOUCHED
 
 
-def _not_within_later(quads: Sequence[SphereQuad]) -> list[SphereQuad]:
-    """Leave out every quadrilateral that lies wholly within a later one; all are convex, so the corners decide."""
-    corners = np.array([quad.corners for quad in quads]).reshape(-1, 4, 3)
-    normals = np.array([quad.edge_normals for quad in quads]).reshape(-1, 4, 3)
-    is_held = [bool((normals[k + 1 :] @ corners[k].T >= 0).all(axis=(1, 2)).any()) for k in range(len(quads))]
-    return [quad for quad, held in zip(quads, is_held, strict=True) if not held]
+def _not_within_larger(quads: Sequence[SphereQuad]) -> list[SphereQuad]:
+    """Leave out, of quadrilaterals in order of size, all that lie wholly within an earlier one.
+
+    All are convex, so the corners decide; what lies within one that is left out lies within the one that holds that.
+    """
+    kept: list[SphereQuad] = []
+    normals = np.zeros((len(quads), 4, 3))
+    for quad in quads:
+        heights = normals[: len(kept)] @ quad.corners.T
+        if not (heights >= 0).all(axis=(1, 2)).any():
+            normals[len(kept)] = quad.edge_normals
+            kept.append(quad)
+    return kept
 
 
 def _paint_one(
