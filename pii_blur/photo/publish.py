@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +18,9 @@ TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".pii-blur-", ".part"
 _HOPELESS = frozenset({errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
-def publish(data: bytes, destination: Path) -> None:
+def publish(
+    data: bytes, destination: Path, *, check: Callable[[bytes], object] | None = None, code: str = "write"
+) -> None:
     """Write a file beside its destination, make sure it is on the disk, then give it its name.
 
     An existing file is replaced in one step. The modification time is that of the writing: what keeps copies in step
@@ -26,9 +29,11 @@ def publish(data: bytes, destination: Path) -> None:
     Args:
         data: the whole file.
         destination: its folder is made if missing.
+        check: gets the file as it then lies on the disk, and raises what forbids to publish it.
+        code: of the failure when it cannot be written.
 
     Raises:
-        PhotoFailure: it cannot be written there (code ``write``); nothing is left behind.
+        PhotoFailure: it cannot be written there (`code`), or what `check` raises; nothing is left behind.
         CannotWrite: nothing can be written there: disk full, quota used up, read-only.
     """
     temporary = destination.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
@@ -40,6 +45,9 @@ def publish(data: bytes, destination: Path) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        # PRIVACY: what is examined is the file itself, not what it was made from; until then it has no name.
+        if check is not None:
+            check(temporary.read_bytes())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(destination)
         _sync_folder(destination.parent)
@@ -47,7 +55,7 @@ def publish(data: bytes, destination: Path) -> None:
         shown = os.fsencode(destination).decode("utf-8", "backslashreplace")
         if error.errno in _HOPELESS:
             raise CannotWrite(f"'{shown}' cannot be written: {error.strerror}") from error
-        raise PhotoFailure(f"'{shown}' cannot be written: {error.strerror}", "write") from error
+        raise PhotoFailure(f"'{shown}' cannot be written: {error.strerror}", code) from error
     finally:
         with suppress(OSError):  # after success, or with its folder, it is gone already
             temporary.unlink()

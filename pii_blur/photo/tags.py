@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 Tags = Mapping[str, object]
@@ -31,18 +32,28 @@ _PICTURES = {
 _PICTURE_ENDS = ("PreviewImage", "PreviewImageStart", "PreviewImageLength", "PreviewImageValid", "ThumbnailImage")
 _MORE_PICTURE_ENDS = ("JpgFromRaw", "OtherImage", "ThumbnailOffset", "ThumbnailLength")
 
-# Our mark; what tells of the file and not of the photo; how XMP is laid out; how the colours are coded.
+# What else may come, go or change, by the beginning of its name, and why. Nothing else may.
 _OTHERS_THAT_CHANGE = (
-    "XMP-PiiBlur:",
-    "System:",
-    "File:",
-    "Composite:",
-    "ExifTool:",
+    "XMP-PiiBlur:",  # our mark
+    "System:",  # name, size and dates of the file in which exiftool reads
+    "ExifTool:",  # exiftool's own version, warnings and run time
     "SourceFile",
-    "XMP-x:XMPToolkit",
-    "XMP-xmpNote:HasExtendedXMP",
-    "Adobe:ColorTransform",
+    "Composite:",  # computed from other tags, pictures among them
+    "File:EncodingProcess",  # how the picture is coded, if it was encoded anew
+    "File:ColorComponents",
+    "File:YCbCrSubSampling",
+    "File:ExifByteOrder",  # goes with an Exif block in which there was nothing but a thumbnail
+    "XMP-x:XMPToolkit",  # who wrote the XMP last: exiftool, with our mark
+    "XMP-xmpNote:HasExtendedXMP",  # XMP that fits into one segment without its pictures is joined
+    "Adobe:ColorTransform",  # a picture that was RGB or CMYK is YCbCr when encoded anew
+    "FLIR:RawThermalImage",  # overwritten; its type is told from its first bytes
 )
+# What exiftool adds to an Exif block that has lost, or never had, what the standard demands (Exif 2.32, table 21).
+_DEMANDED = ("IFD0:XResolution", "IFD0:YResolution", "IFD0:ResolutionUnit", "IFD0:YCbCrPositioning")
+# A maker note whose offsets exiftool has put right shows what could not be read before, under numbers only.
+_NUMBERED = re.compile(r"_0x[0-9a-f]{4}$")
+# Of CMYK pictures only: they are RGB now, under which a printer's profile has no meaning.
+_OF_PRINTERS = ("ICC-header:", "ICC_Profile:")
 
 
 def picture_names(before: Tags, after: Tags, *, has_new_thumbnail: bool = False) -> list[str]:
@@ -54,13 +65,22 @@ def picture_names(before: Tags, after: Tags, *, has_new_thumbnail: bool = False)
     return list(gone)
 
 
-def changed_tags(before: Tags, after: Tags) -> list[str]:
-    """Return the tags of `before` that are missing from or differ in `after`, apart from those that must or may."""
+def changed_tags(before: Tags, after: Tags, *, is_cmyk: bool = False) -> list[str]:
+    """Return the tags that are lost, new or different in `after`, apart from those that must or may be.
+
+    Args:
+        before, after: from `read_tags`.
+        is_cmyk: whether the picture was CMYK and is no more.
+    """
+    free = _OTHERS_THAT_CHANGE + (_OF_PRINTERS if is_cmyk else ())
+    different = (tag for tag in before.keys() | after.keys() if before.get(tag) != after.get(tag))
     return sorted(
-        tag
-        for tag, value in before.items()
-        if after.get(tag) != value and not _picture_name(tag) and not tag.startswith(_OTHERS_THAT_CHANGE)
+        tag for tag in different if not (tag.startswith(free) or _picture_name(tag) or _may_be_new(tag, before))
     )
+
+
+def _may_be_new(tag: str, before: Tags) -> bool:
+    return tag not in before and (tag in _DEMANDED or bool(_NUMBERED.search(tag)))
 
 
 def _picture_name(tag: str) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -16,15 +17,14 @@ from pii_blur.photo.embedded import Embedded, find_pictures, join_blocks
 from pii_blur.photo.encode import encode_anew, encode_jpeg, encode_png, facts_of, make_thumbnail
 from pii_blur.photo.exiftool import ExifTool
 from pii_blur.photo.flir import blank_thermal
+from pii_blur.photo.guard import guard_blurred, guard_copy
 from pii_blur.photo.jpeg_frame import read_frame
 from pii_blur.photo.jpeg_segments import APP2, JFXX, Jpeg, Segment, assemble, split_jpeg
 from pii_blur.photo.metadata import Mark, clean_chunks, clean_segments
-from pii_blur.photo.orientation import as_stored, upright
+from pii_blur.photo.orientation import as_stored
 from pii_blur.photo.photo import HiddenPhoto, Photo, PhotoFacts, Pixels
 from pii_blur.photo.png_chunks import Png, assemble_png, split_png
 from pii_blur.photo.publish import publish
-from pii_blur.photo.read import decode_jpeg, decode_png
-from pii_blur.photo.verify import check_hidden, check_jpeg, check_png
 
 _ICC = b"ICC_PROFILE\0"
 
@@ -68,14 +68,11 @@ def write_photo(
     thumbnail = make_thumbnail(stored)
     if facts.format == "PNG":
         data, way, removed = _build_png(facts, stored, exiftool, thumbnail, mark)
-        check_png(data, stored.shape[1], stored.shape[0], allowed=(thumbnail,))
-        written = decode_png(split_png(data))
     else:
         data, way, removed = _build_jpeg(photo, hidden, exiftool, thumbnail, mark)
-        check_jpeg(data, stored.shape[1], stored.shape[0], allowed=(thumbnail,))
-        written = decode_jpeg(data)
-    check_hidden(upright(written, facts.orientation), hidden.pixels, photo.pixels, hidden.mask)
-    publish(data, destination)
+    is_lossless = way.startswith("lossless")
+    guard = partial(guard_blurred, photo=photo, mask=hidden.mask, is_lossless=is_lossless, exiftool=exiftool)
+    publish(data, destination, check=guard)
     return Written(hashlib.sha256(data).hexdigest(), len(data), way, removed)
 
 
@@ -94,10 +91,9 @@ def copy_clean(photo: Photo, destination: Path, *, exiftool: ExifTool) -> Writte
     elif facts.damage:
         # PRIVACY: another decoder may show what ours, and so the detector, did not see.
         data, removed = _recoded(encode_anew(photo), split_jpeg(facts.data), exiftool)
-        check_jpeg(data, *_stored_size(photo))
     else:
         data, removed = _without_extras_jpeg(photo, facts, exiftool)
-    publish(data, destination)
+    publish(data, destination, check=partial(guard_copy, photo=photo, exiftool=exiftool))
     way = f"re-encoded ({facts.damage})" if facts.damage else "copied" if data == facts.data else "picture copied"
     return Written(hashlib.sha256(data).hexdigest(), len(data), way, removed)
 
@@ -160,7 +156,6 @@ def _without_extras_jpeg(photo: Photo, facts: PhotoFacts, exiftool: ExifTool) ->
         cleaned = clean_segments(segments, exiftool, keep=keep)
         segments, removed = cleaned.segments, (*cleaned.removed, *removed)
     data = Jpeg(segments, source.coded).to_bytes()
-    check_jpeg(data, stored.shape[1], stored.shape[0], allowed=keep)
     return data, removed
 
 
@@ -173,7 +168,6 @@ def _without_extras_png(photo: Photo, facts: PhotoFacts, exiftool: ExifTool) -> 
         return facts.data, ()
     cleaned = clean_chunks(source.metadata, exiftool)
     data = assemble_png(cleaned.chunks, facts.data)
-    check_png(data, stored.shape[1], stored.shape[0])
     return data, (*cleaned.removed, *removed)
 
 
@@ -218,8 +212,3 @@ def _strays(source: Jpeg | Png) -> tuple[str, ...]:
 
 def _is_cmyk(source: Jpeg) -> bool:
     return len(read_frame(source.to_bytes()).components) == 4
-
-
-def _stored_size(photo: Photo) -> tuple[int, int]:
-    height, width = photo.pixels.shape[:2]
-    return (height, width) if facts_of(photo).orientation >= 5 else (width, height)
