@@ -8,6 +8,7 @@ middle steps, without files, for everything else that wants to search or hide.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ import numpy as np
 
 from pii_blur.detect.detector import Detector, load_detector
 from pii_blur.detect.model_store import find_model
-from pii_blur.errors import MissingDependency, PhotoFailure
+from pii_blur.errors import MissingDependency, PhotoFailure, RunFailure
 from pii_blur.obfuscate.paint import Canvas, paint, restore
 from pii_blur.photo.exiftool import ExifTool, check_exiftool, open_exiftool
 from pii_blur.photo.metadata import Mark
@@ -38,6 +39,8 @@ from pii_blur.settings import Settings
 from pii_blur.sphere.project import Pyramid, render_view
 from pii_blur.sphere.views import plan_views
 from pii_blur.version import __version__
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +129,8 @@ def hide_regions(photo: Photo, regions: Sequence[Region], settings: Settings) ->
     quads = [region.quad.grown(settings.grow) for region in regions]
     kept = [zone.quad for zone in settings.zones if zone.action == "keep"]
     hidden = [zone.quad for zone in settings.zones if zone.action == "hide"]
-    paint(pyramid, photo.extent, quads, method=settings.method, strength=settings.strength, canvas=canvas)
-    restore(photo.pixels, photo.extent, kept, canvas)
-    # Last, so that where an always-hidden and a never-hidden zone overlap, hiding wins.
-    paint(pyramid, photo.extent, hidden, method=settings.method, strength=settings.strength, canvas=canvas)
+    paint(pyramid, photo.extent, quads + hidden, method=settings.method, strength=settings.strength, canvas=canvas)
+    restore(photo.pixels, photo.extent, kept, canvas, but=hidden)
     return HiddenPhoto(canvas.pixels, canvas.mask)
 
 
@@ -152,7 +153,7 @@ def blur_photo(
         tools: from `open_tools`, for many photos; without it they are opened for this one.
         side: files to write or read beside it.
         key: the photo's name in reports and side files; by default the source's file name.
-        trust_mark: copy a photo that says it went through this program already, instead of searching it again.
+        trust_mark: do not search a photo that says it went through this program already; zones are hidden all the same.
 
     Returns:
         What became of it. A photo that cannot be done gives the outcome FAILED, and no file at the destination; the
@@ -175,8 +176,7 @@ def blur_photo(
         facts = photo.facts
         assert facts is not None
         result = replace(result, projection=facts.projection, source_sha256=facts.sha256)
-        is_trusted = trust_mark and facts.has_mark
-        if is_trusted:
+        if trust_mark and facts.has_mark:
             regions: list[Region] = []
         elif side.from_detections is None:
             regions = watch.time("detect", find_regions, photo, tools.detector, settings, threads=tools.threads)
@@ -184,7 +184,7 @@ def blur_photo(
             regions = watch.time("detect", read_regions, side.from_detections, key, photo, settings)
         if side.detections is not None:
             watch.time("report", write_regions, side, key, photo, regions, settings, tools.detector)
-        is_hidden = bool(regions) or (any(zone.action == "hide" for zone in settings.zones) and not is_trusted)
+        is_hidden = bool(regions) or any(zone.action == "hide" for zone in settings.zones)
         hidden = watch.time("hide", hide_regions, photo, regions, settings) if is_hidden else None
         if side.preview is not None:
             watch.time("report", _preview, side.preview / f"{key}.jpg", photo, hidden, regions, settings)
@@ -197,6 +197,13 @@ def blur_photo(
     except PhotoFailure as failure:
         failure.stage = failure.stage or watch.stage
         return replace(result, outcome=Outcome.FAILED, error=PhotoError.from_failure(failure))
+    except RunFailure:
+        raise
+    except Exception as bug:  # in one photo: the others are none the worse
+        log.exception("%s: internal error while it was at '%s'", key, watch.stage)
+        message = f"{key}: internal error, please report it: {type(bug).__name__}: {bug}"
+        error = PhotoError("internal", message, watch.stage)
+        return replace(result, outcome=Outcome.FAILED, error=error)
     counts = count_things(regions)
     return replace(
         result,

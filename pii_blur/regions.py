@@ -29,7 +29,7 @@ class Region:
         label: what it holds.
         score: calibrated, 0 to 1.
         view_id: the view in which it was found; empty when it comes from elsewhere.
-        origin: ``detector``, ``reviewer`` (a person drew or edited it) or ``zone``.
+        origin: ``detector`` or ``reviewer`` (a person drew or edited it).
     """
 
     quad: SphereQuad
@@ -64,8 +64,8 @@ class Counts:
 
 def count_things(regions: Sequence[Region]) -> Counts:
     """Count distinct people and vehicles: boxes of several views that overlap by more than half count once."""
-    people = [region.quad for region in regions if not region.label.is_vehicle and region.origin != "zone"]
-    vehicles = [region.quad for region in regions if region.label.is_vehicle and region.origin != "zone"]
+    people = [region.quad for region in regions if not region.label.is_vehicle]
+    vehicles = [region.quad for region in regions if region.label.is_vehicle]
     return Counts(_distinct(people), _distinct(vehicles))
 
 

@@ -14,6 +14,9 @@ from pii_blur.zones import Zone
 
 DEFAULT_MODEL = "street-retinanet-seed"
 
+# Raised whenever the same settings hide or clean in another way, so that photos done before are done again.
+RECIPE = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -65,6 +68,7 @@ class Settings:
     def digest(self) -> str:
         """Return a SHA-256 (hex) that changes whenever other pixels would be hidden, or in another way."""
         values = asdict(self)
+        values["recipe"] = RECIPE
         values["thresholds"] = sorted((label.word, score) for label, score in self.thresholds)
         values["labels"] = sorted(label.word for label in self.labels)
         values["views"] = [asdict(ring) for ring in PLANS[self.views]]  # a plan may change from version to version

@@ -55,11 +55,16 @@ def paint(
         _paint_one(pyramid, extent, quad, method, strength, canvas)
 
 
-def restore(original: Pixels, extent: Extent, quads: Sequence[SphereQuad], canvas: Canvas) -> None:
-    """Put the untouched pixels back inside `quads`, exactly up to their borders."""
+def restore(
+    original: Pixels, extent: Extent, quads: Sequence[SphereQuad], canvas: Canvas, *, but: Sequence[SphereQuad] = ()
+) -> None:
+    """Put the untouched pixels back inside `quads`, exactly up to their borders, but nowhere inside `but`."""
+    pixel = np.radians(1.0 / extent.pixels_per_degree)
     for quad in quads:
         for window in quad.windows(extent):
             inside = _distance(quad, _flat(quad, extent, window)) <= 0
+            for hidden in but:
+                inside &= _distance(hidden, _flat(hidden, extent, window)) > pixel
             rows, columns = slice(window.top, window.bottom), slice(window.left, window.right)
             canvas.pixels[rows, columns][inside] = original[rows, columns][inside]
             canvas.mask[rows, columns][inside] = UNTOUCHED

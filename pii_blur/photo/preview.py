@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from pii_blur.errors import PhotoFailure
 from pii_blur.photo.photo import Pixels
+from pii_blur.photo.publish import publish
 from pii_blur.sphere.extent import Extent
 from pii_blur.sphere.quad import SphereQuad
 
@@ -32,6 +30,7 @@ def write_preview(
 
     Raises:
         PhotoFailure: it cannot be written (code ``preview``).
+        CannotWrite: the disk is full or read-only.
     """
     scale = min(LARGEST_WIDTH / extent.width, 1.0)
     size = (max(round(extent.width * scale), 1), max(round(extent.height * scale), 1))
@@ -45,20 +44,10 @@ def write_preview(
                 cv2.line(picture, _pixel(a), _pixel(b), COLOUR, thickness, cv2.LINE_AA)
         if np.isfinite(points[0]).all():
             cv2.putText(picture, caption, _pixel(points[0]), cv2.FONT_HERSHEY_SIMPLEX, 0.5, COLOUR, 1, cv2.LINE_AA)
-    _write(path, np.asarray(picture, dtype=np.uint8))
+    in_blue_first = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", in_blue_first, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    publish(data.tobytes(), path, code="preview")
 
 
 def _pixel(point: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[int, int]:
     return round(float(point[0])), round(float(point[1]))
-
-
-def _write(path: Path, picture: Pixels) -> None:
-    try:
-        _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".pii-blur-", suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.tobytes())
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise PhotoFailure(f"the preview {path} cannot be written: {error.strerror}", "preview") from error

@@ -46,6 +46,8 @@ class SphereQuad:
         object.__setattr__(self, "corners", corners)
         if (corners @ self.centre).min() < 0.02:
             raise ValueError("a quadrilateral must fit into one hemisphere")
+        if np.linalg.norm(np.cross(corners, np.roll(corners, -1, axis=0)), axis=1).min() < 1e-9:
+            raise ValueError("two corners of a quadrilateral are the same")
         turns = np.einsum("ij,ij->i", self.edge_normals, np.roll(corners, -2, axis=0))
         if turns.min() <= 0:
             raise ValueError("a quadrilateral must be convex, its corners clockwise as seen from the camera")

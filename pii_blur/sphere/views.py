@@ -148,8 +148,9 @@ PLANS: dict[str, tuple[Ring, ...]] = {
     "thorough": (*_FAR, Ring(18, 50, 12, 15), Ring(-45, 60, 8, 22.5), *_NEAR),
 }
 
-# A flat photo: the whole of it, and tiles this many times smaller, for what is far away.
-TILE_ZOOMS: dict[str, tuple[float, ...]] = {"fast": (1,), "balanced": (1, 2), "thorough": (1, 2, 4)}
+# A flat photo is searched whole, and then in square tiles half as large, and so on until they are no larger than this
+# share of its shorter side: a long strip needs small tiles as much as a square does.
+SMALLEST_TILE: dict[str, float] = {"fast": 1.5, "balanced": 0.75, "thorough": 0.375}
 TILE_OVERLAP = 0.25
 
 
@@ -165,7 +166,7 @@ def plan_views(
         pose_pitch, pose_roll: degrees; views of a panorama are laid in the levelled frame.
     """
     if isinstance(extent, FlatExtent):
-        return [tile for zoom in TILE_ZOOMS[plan] for tile in _tiles(extent, zoom, size)]
+        return [tile for side in _tile_sides(extent, plan, size) for tile in _tiles(extent, side, size)]
     views = [view for ring in PLANS[plan] for view in ring.views(size, pose_pitch, pose_roll)]
     return views if extent.is_full else [view for view in views if _shows(view, extent)]
 
@@ -178,14 +179,17 @@ def _shows(view: PerspectiveView, extent: PanoExtent) -> bool:
     return bool(inside.any())
 
 
-def _tiles(extent: FlatExtent, zoom: float, size: int) -> list[Tile]:
-    """Cover a photo with equal square tiles, the last of a row shifted inwards so that none is thin."""
-    if zoom == 1:
-        side = float(max(extent.width, extent.height))
-        return [Tile(0.0, 0.0, side, size, extent)]
-    side = max(extent.width, extent.height) / zoom
-    if side < size / 2:  # enlarging more than twice shows a detector nothing new
-        return []
+def _tile_sides(extent: FlatExtent, plan: str, size: int) -> list[float]:
+    """Return the sides in photo pixels of the tiles of each scale, the whole photo first."""
+    sides = [float(max(extent.width, extent.height))]
+    # Enlarging a tile more than twice shows a detector nothing new.
+    while sides[-1] > SMALLEST_TILE[plan] * min(extent.width, extent.height) and sides[-1] >= size:
+        sides.append(sides[-1] / 2)
+    return sides
+
+
+def _tiles(extent: FlatExtent, side: float, size: int) -> list[Tile]:
+    """Cover a photo with square tiles of `side`, the last of a row shifted inwards so that none is thin."""
     return [
         Tile(left, top, side, size, extent)
         for top in _starts(extent.height, side)

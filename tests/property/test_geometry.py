@@ -132,3 +132,10 @@ def test_tiles_cover_a_flat_photo(width: int, height: int) -> None:
         (left, top), (right, bottom) = np.floor(corner[0] / 50).astype(int), np.ceil(corner[1] / 50).astype(int)
         covered[max(top, 0) : bottom + 1, max(left, 0) : right + 1] = True
     assert covered.all()
+
+
+def test_a_long_strip_is_searched_as_closely_as_a_square() -> None:
+    """A band of ten times its height gets tiles no larger than its height: the people in it are not shrunk away."""
+    sides = {tile.side for tile in plan_views(FlatExtent(5472, 547), "balanced", 640)}  # type: ignore[union-attr]
+    assert max(sides) == 5472
+    assert min(sides) <= 547
