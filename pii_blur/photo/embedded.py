@@ -11,7 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pii_blur.photo.jpeg_segments import APP1, EXTENDED_XMP, XMP, Segment
 
@@ -32,14 +32,18 @@ _SIGNATURES = {
     "JPEG XL": re.compile(rb"\x00\x00\x00\x0cJXL \r\n\x87\n"),
 }
 _NESTED = 8  # how many SOIs are tried: those of thumbnails inside thumbnails lie in between
+_LONGEST_HEADER = 1 << 20  # bytes from SOI to frame header that are looked through, and
+_MOST_SEGMENTS = 1000  # how many segments: what is damaged, or means harm, must not cost hours
+_FLOOD = 250  # beginnings of one kind in one block; no camera hides a tenth as many
 _END_OF_PNG = b"IEND\xae\x42\x60\x82"
 
 # The same in base64, as XMP holds it: the first letters of each signature, then enough base64, with the line breaks
-# that XML allows in it, to be more than a chance.
+# that XML allows in it, to be more than a chance. Never going back in it (`+` behind a quantifier) saves the memory to.
 _BASE64 = re.compile(
     rb"(?:/9j/|iVBORw0K|UklGR|R0lGODl|AAAA[A-Za-z0-9+/]{2}Z0eX|/0//UQ)"
-    rb"(?:[A-Za-z0-9+/=\s\\]|&#[xX]?[0-9A-Fa-f]{1,4};){60,}"
+    rb"(?:[A-Za-z0-9+/=\s\\]++|&#[xX]?[0-9A-Fa-f]{1,4};)*+"
 )
+_LEAST_BASE64 = 64
 _NOT_BASE64 = re.compile(rb"&#[xX]?[0-9A-Fa-f]{1,4};|[^A-Za-z0-9+/]")
 
 _FLIR = b"FLIR\0"
@@ -66,16 +70,17 @@ class Embedded:
 
 
 def find_pictures(data: bytes) -> list[Embedded]:
-    """Return every picture and film in a block of bytes, in order; they may lie inside one another."""
-    found = [_around_frame(data, match) for match in _FRAME.finditer(data) if _has_size(data, match.start())]
+    """Return every picture and film in a block of bytes, in order; they may lie inside one another.
+
+    Where there are more beginnings than any camera writes, all that follows counts as one.
+    """
+    found = list(_at_most(_FLOOD, _jpegs(data), len(data)))
     for kind, signature in _SIGNATURES.items():
-        for match in signature.finditer(data):
-            end = data.find(_END_OF_PNG, match.end()) + len(_END_OF_PNG) if kind == "PNG" else 0
-            found.append(Embedded(match.start(), end if end > match.end() else len(data), kind))
+        found += _at_most(_FLOOD, _signed(data, kind, signature), len(data))
     found.extend(
         Embedded(match.start(), match.end(), "picture in base64", encoded=True)
         for match in _BASE64.finditer(data)
-        if _is_picture(_decoded(match.group()))
+        if match.end() - match.start() >= _LEAST_BASE64 and _is_picture(_decoded(match.group()))
     )
     return sorted(found, key=lambda one: (one.start, one.end))
 
@@ -90,9 +95,13 @@ def blank_pictures(data: bytes) -> tuple[bytes, list[str]]:
     blanked = bytearray(data)
     # Once more for what a picture had inside it, and for what only shows when something else is gone.
     while found := find_pictures(bytes(blanked)):
+        done = 0
         for one in found:
-            blanked[one.start : one.end] = (b"A" if one.encoded else b"\0") * (one.end - one.start)
             kinds.append(one.kind)
+            start = max(one.start, done)
+            if start < one.end:
+                blanked[start : one.end] = (b"A" if one.encoded else b"\0") * (one.end - start)
+                done = one.end
     return bytes(blanked), kinds
 
 
@@ -164,10 +173,28 @@ def _has_size(data: bytes, frame: int) -> bool:
     return data[frame + 5 : frame + 7] != b"\0\0" and data[frame + 7 : frame + 9] != b"\0\0"
 
 
-def _around_frame(data: bytes, match: re.Match[bytes]) -> Embedded:
-    """Return the JPEG that a frame header belongs to: from the SOI before it to the EOI behind it."""
-    end = data.find(b"\xff\xd9", match.end())
-    return Embedded(_start_of(data, match.start()), len(data) if end < 0 else end + 2, "JPEG")
+def _jpegs(data: bytes) -> Iterator[Embedded]:
+    """Yield the JPEG that each frame header belongs to: from the SOI before it to the EOI behind it."""
+    for match in _FRAME.finditer(data):
+        if _has_size(data, match.start()):
+            end = data.find(b"\xff\xd9", match.end())
+            yield Embedded(_start_of(data, match.start()), len(data) if end < 0 else end + 2, "JPEG")
+
+
+def _signed(data: bytes, kind: str, signature: re.Pattern[bytes]) -> Iterator[Embedded]:
+    """Yield everything that begins with a signature; what has no end of its own ends with the block."""
+    for match in signature.finditer(data):
+        end = data.find(_END_OF_PNG, match.end()) + len(_END_OF_PNG) if kind == "PNG" else 0
+        yield Embedded(match.start(), end if end > match.end() else len(data), kind)
+
+
+def _at_most(count: int, found: Iterable[Embedded], size: int) -> Iterator[Embedded]:
+    """Yield what was found up to a number, then one that takes in the rest: nothing found is ever left out."""
+    for number, one in enumerate(found, start=1):
+        if number == count:
+            yield replace(one, end=size)
+            return
+        yield one
 
 
 def _start_of(data: bytes, frame: int) -> int:
@@ -176,16 +203,19 @@ def _start_of(data: bytes, frame: int) -> int:
     Some cameras spoil it (Minolta's first byte is wrong): then the picture is taken to begin at its frame header,
     rather than at some chance SOI far in front.
     """
-    start = data.rfind(b"\xff\xd8", 0, frame)
+    first = max(frame - _LONGEST_HEADER, 0)
+    start = data.rfind(b"\xff\xd8", first, frame)
     for _ in range(_NESTED):
         if start < 0:
             break
         position = start + 2
-        while position < frame and data[position] == 0xFF:
+        for _ in range(_MOST_SEGMENTS):
+            if position >= frame or data[position] != 0xFF:
+                break
             position += 2 + int.from_bytes(data[position + 2 : position + 4])
         if position == frame:
             return start
-        start = data.rfind(b"\xff\xd8", 0, start)
+        start = data.rfind(b"\xff\xd8", first, start)
     return frame
 
 

@@ -6,6 +6,8 @@ import base64
 import io
 import random
 import struct
+import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -80,6 +82,38 @@ def test_random_bytes_are_no_picture() -> None:
         data[place : place + 3] = b"\xff\xd8\xff"
         data[place + 1000 : place + 1004] = b"/9j/"
     assert find_pictures(bytes(data)) == []
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"\0\0\0\x08ftypmp42",
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\1\x11\0",
+        b"\xff\xd8\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\1\x11\0",
+    ],
+    ids=["films", "PNGs", "frames", "JPEGs"],
+)
+def test_a_flood_of_beginnings_is_overwritten_in_no_time(beginning: bytes) -> None:
+    """Searching each to the end of the block took hours for the 16 MB that a colour profile may have."""
+    flood = b"\xff\xd8" + beginning * (4_000_000 // len(beginning))
+    started = time.perf_counter()
+    blanked, kinds = blank_pictures(flood)
+    assert time.perf_counter() - started < 5
+    assert kinds and len(blanked) == len(flood)
+    assert beginning not in blanked
+
+
+def test_base64_costs_no_memory() -> None:
+    """The search kept a note for every letter: gigabytes for the megabytes of a packed text."""
+    letters = b"/9j/" + b"A" * 2_000_000
+    tracemalloc.start()
+    try:
+        blanked, kinds = blank_pictures(letters)
+        assert tracemalloc.get_traced_memory()[1] < 12 * len(letters)
+    finally:
+        tracemalloc.stop()
+    assert kinds == ["picture in base64"] and blanked == b"A" * len(letters)
 
 
 def test_a_picture_cut_over_segments_is_found_and_nothing_else_changes() -> None:
