@@ -18,6 +18,9 @@ NAMESPACE = "http://ns.google.com/photos/1.0/panorama/"
 
 # Room for rounding: stitchers and resizers are off by a pixel or two.
 _SHAPE_TOLERANCE = 0.01
+# A packet that is larger, or a value that is longer, comes of damage or malice; a long one has a thousand elements.
+_MOST_EVENTS = 100_000
+_LONGEST_VALUE = 1000
 _FULL = ("FullPanoWidthPixels", "FullPanoHeightPixels")
 _CROPPED = ("CroppedAreaImageWidthPixels", "CroppedAreaImageHeightPixels")
 _CORNER = ("CroppedAreaLeftPixels", "CroppedAreaTopPixels")
@@ -41,25 +44,34 @@ class Projection(NamedTuple):
 def read_gpano(xmp: bytes) -> dict[str, str]:
     """Return the GPano properties of an XMP packet by name, e.g. ``{"ProjectionType": "equirectangular"}``.
 
-    They may stand as attributes or as elements. A packet that is no sound XML gives those that were met up to the
-    error; one with a document type gives none: XMP has no use for it, and entity attacks need it. Read here and not by
-    exiftool so that a photo can be read and searched without it.
+    They may stand as attributes or as elements. A packet that is no sound XML, or has more in it than any writer puts
+    there, gives those that were met up to that point; one with a document type gives none: XMP has no use for it, and
+    entity attacks need it. Read here and not by exiftool so that a photo can be read and searched without it.
     """
     found: dict[str, str] = {}
     open_elements: list[str] = []
+    events = 0
     parser = expat.ParserCreate(namespace_separator=" ")
 
     def take(name: str, value: str) -> None:
         namespace, _, local = name.rpartition(" ")
-        if namespace == NAMESPACE and value.strip():
+        if namespace == NAMESPACE and value.strip() and len(value) + len(found.get(local, "")) <= _LONGEST_VALUE:
             found[local] = (found.get(local, "") + value).strip()
 
+    def count() -> None:
+        nonlocal events
+        events += 1
+        if events > _MOST_EVENTS:
+            raise ValueError("more elements than any packet has")
+
     def on_start(name: str, attributes: dict[str, str]) -> None:
+        count()
         open_elements.append(name)
         for key, value in attributes.items():
             take(key, value)
 
     def on_text(text: str) -> None:
+        count()
         if open_elements:
             take(open_elements[-1], text)
 
@@ -74,7 +86,7 @@ def read_gpano(xmp: bytes) -> dict[str, str]:
     parser.buffer_text = True
     try:
         parser.Parse(xmp.strip(b"\0 \r\n\t"), True)
-    except (expat.ExpatError, ValueError):
+    except (expat.ExpatError, ValueError, LookupError):  # the last: an encoding that nobody knows
         return found  # what came before the error is as good as any other metadata: it is checked by its numbers
     return found
 
@@ -123,7 +135,7 @@ def _from_numbers(width: int, height: int, gpano: dict[str, str]) -> PanoExtent 
     left, top = (_number(gpano, name) for name in _CORNER)
     left = (full_width - crop_width) / 2 if left is None else left
     top = (full_height - crop_height) / 2 if top is None else top
-    if min(crop_width, crop_height) <= 0 or full_height > full_width / 2 * (1 + _SHAPE_TOLERANCE):
+    if min(crop_width, crop_height) < 1 or full_height > full_width / 2 * (1 + _SHAPE_TOLERANCE):
         return None
     if full_height < full_width / 2 * (1 - _SHAPE_TOLERANCE):
         # A strip all round whose writer gave its own height as the sphere's. Its pixels are square, and its horizon is

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,6 +116,34 @@ def test_pose_alone_counts_for_a_panorama_by_shape() -> None:
     assert understand(2000, 1000, packet(PosePitchDegrees="5")).pose_pitch == 5
     assert understand(2000, 1000, packet(PosePitchDegrees="500")).pose_pitch == 0
     assert understand(2000, 1500, packet(PosePitchDegrees="5")).pose_pitch == 0
+
+
+@pytest.mark.parametrize("size", ["1e-320", "1e-300", "0.5"])
+def test_a_crop_smaller_than_a_pixel_is_not_believed(size: str) -> None:
+    """The scale that follows from it is infinite, and ended the photo with an error."""
+    projection = understand(320, 160, packet(**sizes(1e8, 5e7, size, size)))
+    assert isinstance(projection.extent, PanoExtent) and "does not fit" in projection.phrase
+
+
+@pytest.mark.parametrize("name", ["x" * 100, "rot13", "UTF-7", "cp037"])
+def test_an_unknown_encoding_is_no_error(name: str) -> None:
+    """The XML reader raises other errors for encodings than for bad XML."""
+    assert isinstance(read_gpano(f'<?xml version="1.0" encoding="{name}"?>'.encode() + packet()), dict)
+
+
+@pytest.mark.parametrize("part", [b"<a>", b"9<b/>", b"9<!-- -->"])
+def test_megabytes_of_elements_cost_neither_time_nor_memory(part: bytes) -> None:
+    """A packed text in a PNG may unpack to tens of megabytes; what is met before it gets too much still counts."""
+    start = b'<x xmlns:g="' + NAMESPACE.encode() + b'" g:PosePitchDegrees="5"><g:ProjectionType>'
+    tracemalloc.start()
+    try:
+        started = time.perf_counter()
+        found = read_gpano(start + part * (16_000_000 // len(part)))
+        assert time.perf_counter() - started < 5
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
+    assert found["PosePitchDegrees"] == "5"
 
 
 def test_entities_are_never_expanded() -> None:
