@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ _TYPICAL_HUFFMAN = {
 }
 
 _SOI, _EOI, _SOS, _DQT, _DHT, _DRI, _APP0, _APP14 = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xE0, 0xEE
+_FILL = re.compile(rb"\xff+")
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, 0xCC}
 
 
@@ -98,8 +100,7 @@ def read_frame(data: bytes) -> Frame:
     while True:
         if data[position : position + 1] != b"\xff":
             raise FrameError("junk between segments" if position < len(data) else "ends before its picture")
-        while data[position : position + 1] == b"\xff":  # any number of fill bytes may stand before a marker
-            position += 1
+        position += _count_fill(data, position)
         marker, length = data[position : position + 1], int.from_bytes(data[position + 1 : position + 3])
         if marker in (b"", b"\x00", bytes((_EOI,)), bytes((_SOI,))) or length < 2:
             raise FrameError("ends before its picture")
@@ -113,6 +114,12 @@ def read_frame(data: bytes) -> Frame:
         except (IndexError, ValueError) as error:
             raise FrameError(str(error) if isinstance(error, FrameError) else "malformed segment") from error
         position += 1 + length
+
+
+def _count_fill(data: bytes, position: int) -> int:
+    """Count the bytes 0xFF from a position on: any number may stand in front of a marker."""
+    fill = _FILL.match(data, position)
+    return 0 if fill is None else fill.end() - position
 
 
 class _Headers:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import time
+import tracemalloc
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -129,3 +131,26 @@ def test_a_damaged_png_is_refused_by_its_checksums(place: int, flip: int) -> Non
     data[place % len(data)] ^= flip
     with pytest.raises(PhotoFailure):
         split_png(bytes(data))
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_texts_that_unpack_to_more_than_anybody_writes_are_refused(kind: bytes) -> None:
+    """Also where each of them is within the limit: every one of them would be unpacked several times."""
+    bomb = Chunk(kind, b"name\0\0" + zlib.compress(bytes(9 << 20)))
+    plain = split_png(png())
+    assert split_png(Png((plain.chunks[0], *[bomb] * 3, *plain.chunks[1:])).to_bytes()).chunks[1] == bomb
+    with pytest.raises(PhotoFailure) as caught:
+        split_png(Png((plain.chunks[0], *[bomb] * 4, *plain.chunks[1:])).to_bytes())
+    assert caught.value.code == "unsupported"
+
+
+def test_a_raw_profile_is_unpacked_without_cutting_it_into_words() -> None:
+    """Each word of it was an object of its own: gigabytes for a text of spaces and letters."""
+    hexadecimal = b"\nexif\n  12\n" + b"4d4d 002a\n\t" * 500_000
+    chunk = Chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(hexadecimal))
+    tracemalloc.start()
+    try:
+        assert chunk.content == b"MM\0*" * 500_000
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(hexadecimal)
+    finally:
+        tracemalloc.stop()
