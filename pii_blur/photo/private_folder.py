@@ -10,13 +10,14 @@ import os
 import shutil
 import sys
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from pii_blur.errors import CannotWrite
 
-_PREFIX = "pii-blur-private-"
+_PREFIX, _BARE_PREFIX = "pii-blur-private-", "pii-blur-bare-"
 
 
 class PrivateFolder:
@@ -58,29 +59,60 @@ def open_private_folder() -> Iterator[PrivateFolder]:
     """
     _sweep()
     try:
-        folder = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True)
+        # It gets the name that sweeps look for once it is locked: a process that sweeps never finds it unlocked before.
+        bare = Path(tempfile.mkdtemp(prefix=_BARE_PREFIX))
+        lock = _lock(bare)
+        path = bare.rename(bare.with_name(_PREFIX + bare.name.removeprefix(_BARE_PREFIX)))
     except OSError as error:
         raise CannotWrite(f"no temporary folder can be made in '{tempfile.gettempdir()}': {error.strerror}") from error
-    with folder as path:
-        yield PrivateFolder(Path(path))
+    folder = PrivateFolder(path)
+    # Also runs when the interpreter ends without having left the `with`.
+    remove = weakref.finalize(folder, _remove, path, lock)
+    try:
+        yield folder
+    finally:
+        remove()
+
+
+def _remove(path: Path, lock: int | None) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    if lock is not None:
+        os.close(lock)
 
 
 def _sweep() -> None:
-    """Remove the folders of processes that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
-        owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if owner.isdigit() and not _is_running(int(owner)):
-            # PRIVACY: a killed run's thumbnails. Errors do not matter: another user's folder is that user's to sweep.
-            shutil.rmtree(folder, ignore_errors=True)
+    """Remove the folders of processes that were killed: those that can be locked.
+
+    A process id would not tell: containers that share a temporary folder have one numbering each.
+    """
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        try:
+            lock = _lock(folder)
+        except OSError:
+            continue  # it belongs to a running process, to another user, or has just gone
+        if lock is not None:
+            # PRIVACY: a killed run's thumbnails.
+            _remove(folder, lock)
 
 
-def _is_running(pid: int) -> bool:
-    if sys.platform == "win32":  # there os.kill(pid, 0) would end the process
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
+if sys.platform == "win32":
+
+    def _lock(folder: Path) -> int | None:
+        """Return None: folders cannot be locked there, so that those of killed processes are left to the system."""
+        return None
+else:
+    import fcntl
+
+    def _lock(folder: Path) -> int | None:
+        """Lock a folder until the returned file is closed or this process ends, however it ends.
+
+        Raises:
+            OSError: another process holds it, or the file system knows no locks.
+        """
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)  # close-on-exec, as all of Python's files
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise
+        return lock
