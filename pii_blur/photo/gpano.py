@@ -21,6 +21,8 @@ _SHAPE_TOLERANCE = 0.01
 # A packet that is larger, or a value that is longer, comes of damage or malice; a long one has a thousand elements.
 _MOST_EVENTS = 100_000
 _LONGEST_VALUE = 1000
+# Pixels per degree above which a piece of a panorama is searched like a flat photo; the narrowest views have 20.
+_FINEST = 45.0
 _FULL = ("FullPanoWidthPixels", "FullPanoHeightPixels")
 _CROPPED = ("CroppedAreaImageWidthPixels", "CroppedAreaImageHeightPixels")
 _CORNER = ("CroppedAreaLeftPixels", "CroppedAreaTopPixels")
@@ -108,7 +110,10 @@ def understand(width: int, height: int, xmp: bytes) -> Projection:
         return _with_pose(_from_shape(width, height, "GPano without sizes"), gpano)
     extent = _from_numbers(width, height, gpano)
     if extent is None:
-        return _from_shape(width, height, "GPano does not fit the picture")
+        return _with_pose(_from_shape(width, height, "GPano does not fit the picture"), gpano)
+    if not extent.wraps and extent.pixels_per_degree > _FINEST:
+        # The views of a sphere would shrink what such a narrow, sharp piece of one shows: tiles of it do not.
+        return Projection(FlatExtent(width, height), 0.0, 0.0, "flat photo (GPano: a narrow piece of a panorama)")
     phrase = "full panorama (GPano)" if extent.is_full else "partial panorama (GPano)"
     return _with_pose(Projection(extent, 0.0, 0.0, phrase), gpano)
 
@@ -166,9 +171,7 @@ def _with_pose(projection: Projection, gpano: dict[str, str]) -> Projection:
     if not isinstance(projection.extent, PanoExtent):
         return projection
     pitch, roll = _number(gpano, "PosePitchDegrees") or 0.0, _number(gpano, "PoseRollDegrees") or 0.0
-    return projection._replace(
-        pose_pitch=pitch if abs(pitch) <= 90 else 0.0, pose_roll=roll if abs(roll) <= 180 else 0.0
-    )
+    return projection._replace(pose_pitch=pitch if abs(pitch) <= 90 else 0.0, pose_roll=math.remainder(roll, 360.0))
 
 
 def _number(gpano: dict[str, str], name: str) -> float | None:
