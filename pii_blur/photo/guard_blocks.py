@@ -7,6 +7,7 @@ their samples.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from dataclasses import dataclass, field
 
@@ -81,9 +82,12 @@ def read_blocks(data: bytes, frame: Frame, touched: Flags) -> Blocks:
 def touched_mcus(mask: Mask, frame: Frame) -> Flags:
     """Return bool (MCU rows, MCU columns): in which of them the mask is not 0 throughout."""
     width, height = frame.mcu_size
-    padded = np.pad(mask, ((0, -mask.shape[0] % height), (0, -mask.shape[1] % width)))
-    rows = padded.reshape(-1, height, padded.shape[1]).max(axis=1)
-    return np.asarray(rows.reshape(len(rows), -1, width).max(axis=2) > 0, dtype=np.bool_)
+    missing = [(0, -side % step) for side, step in zip(mask.shape, (height, width), strict=True)]
+    padded = np.pad(mask, missing) if np.any(missing) else mask
+    # Whole rows at a time: many times as fast as NumPy's own reduction over short axes.
+    rows = functools.reduce(np.maximum, (padded[k::height] for k in range(height)))
+    columns = functools.reduce(np.maximum, (rows[:, k::width] for k in range(width)))
+    return np.asarray(columns > 0, dtype=np.bool_)
 
 
 def step_of(frame: Frame, component: int) -> tuple[int, int]:
@@ -92,3 +96,17 @@ def step_of(frame: Frame, component: int) -> tuple[int, int]:
         return 1, 1
     one, (horizontal, vertical) = frame.components[component], frame.sampling
     return horizontal // one.horizontal, vertical // one.vertical
+
+
+def same_meaning(one: Frame, other: Frame) -> bool:
+    """Whether the same coefficients stand for the same picture under two headers."""
+    return _meaning(one) == _meaning(other)
+
+
+def _meaning(frame: Frame) -> tuple[object, ...]:
+    is_lone = len(frame.components) == 1
+    components = [
+        ((1, 1) if is_lone else (one.horizontal, one.vertical), frame.tables[one.table].tobytes())
+        for one in frame.components
+    ]
+    return frame.width, frame.height, frame.precision, frame.is_progressive, frame.adobe_transform, components
