@@ -1,4 +1,4 @@
-"""Pixels -> coded picture: the JPEG of a blurred photo, its thumbnail, a PNG. Knows no metadata."""
+"""Pixels -> coded picture: the JPEG of a blurred photo, its thumbnail. Knows no metadata."""
 
 from __future__ import annotations
 
@@ -40,22 +40,14 @@ def encode_jpeg(photo: Photo, hidden: HiddenPhoto) -> tuple[bytes, str]:
     try:
         spliced = splice_jpeg(source, pixels, mask)
     except SpliceRefused as refusal:
-        return _encode_anew(read_frame(source), pixels), f"re-encoded ({refusal.reason})"
+        return encode_like(read_frame(source), pixels), f"re-encoded ({refusal.reason})"
     return spliced.data, f"lossless ({', '.join(spliced.notes)})" if spliced.notes else "lossless"
 
 
 def encode_anew(photo: Photo) -> bytes:
     """Code a JPEG photo anew from its own pixels, with its own tables and sampling."""
     facts = facts_of(photo)
-    return _encode_anew(read_frame(split_jpeg(facts.data).to_bytes()), as_stored(photo.pixels, facts.orientation))
-
-
-def encode_png(pixels: Pixels) -> bytes:
-    """Code stored-frame RGB pixels as PNG; grey ones as grey."""
-    is_grey = bool((pixels[..., :1] == pixels[..., 1:]).all())
-    file = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if is_grey else pixels).save(file, "PNG")
-    return file.getvalue()
+    return encode_like(read_frame(split_jpeg(facts.data).to_bytes()), as_stored(photo.pixels, facts.orientation))
 
 
 def make_thumbnail(pixels: Pixels) -> bytes:
@@ -96,8 +88,8 @@ def facts_of(photo: Photo) -> PhotoFacts:
     return photo.facts
 
 
-def _encode_anew(frame: Frame, pixels: Pixels) -> bytes:
-    """Code pixels with the source's quantisation tables, sampling and scan mode; four components become three."""
+def encode_like(frame: Frame, pixels: Pixels) -> bytes:
+    """Code stored-frame pixels with a JPEG's quantisation tables, sampling and scan mode; four components become 3."""
     is_grey = len(frame.components) == 1
     tables: list[list[int]] = []
     for component in frame.components[: 1 if is_grey else 3]:

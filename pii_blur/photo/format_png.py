@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from pii_blur.errors import PhotoFailure
-from pii_blur.photo.contents import Built, Cleaner, Contents, check_size
+from pii_blur.photo.cleaner import Cleaner
+from pii_blur.photo.contents import Built, Contents, check_size
 from pii_blur.photo.embedded import find_pictures
 from pii_blur.photo.orientation import read_orientation
 from pii_blur.photo.png_chunks import Chunk, Png, assemble_png, exif_of_png, split_png, xmp_of_png
@@ -47,7 +48,7 @@ def read_png(data: bytes, max_pixels: int) -> Contents:
     )
 
 
-def write_png(data: bytes, raster: Raster, cleaner: Cleaner) -> Built:
+def write_png(data: bytes, raster: Raster, mask: NDArray[np.uint8], cleaner: Cleaner) -> Built:
     """Put another picture into a PNG; see `contents`."""
     source = split_png(data)
     chunks, removed = cleaner.clean_chunks(source.metadata)
@@ -64,6 +65,11 @@ def strip_png(data: bytes, cleaner: Cleaner) -> Built:
     source = split_png(data)
     chunks, removed = cleaner.clean_chunks(source.metadata)
     return Built(assemble_png(chunks, data), "picture copied", (*removed, *_strays(source)))
+
+
+def carry_png(data: bytes) -> tuple[bytes, str]:
+    """Return a tiny PNG with the metadata; see `contents`."""
+    return assemble_png(split_png(data).metadata, encode_png(Raster(np.full((8, 8, 1), 128, dtype=np.uint8)))), ".png"
 
 
 def encode_png(raster: Raster) -> bytes:

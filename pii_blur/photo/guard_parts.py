@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import zlib
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -13,14 +11,11 @@ from PIL import Image
 from pii_blur.errors import PhotoFailure
 from pii_blur.photo.contents import Contents
 from pii_blur.photo.embedded import find_pictures, join_blocks
-from pii_blur.photo.format_png import read_png
+from pii_blur.photo.formats import format_of
 from pii_blur.photo.jpeg_frame import Frame, FrameError, read_frame
 from pii_blur.photo.jpeg_segments import JFXX, Jpeg, exif_of, split_jpeg
 from pii_blur.photo.orientation import read_orientation
-from pii_blur.photo.png_chunks import Chunk, assemble_png, split_png, xmp_chunk
 
-# Readers of all formats but JPEG.
-READERS: dict[str, Callable[[bytes, int], Contents]] = {"PNG": read_png}
 _NO_LIMIT = 1 << 40  # the source was within its limits, and the result must be of its size
 
 # Blocks that exiftool takes apart and puts together again: their tags are compared. All others stay byte for byte.
@@ -116,7 +111,7 @@ def _jpeg_parts(data: bytes) -> Parts:
         blocks=tuple((block.name, block.data) for block in join_blocks(jpeg.segments)),
         orientation=read_orientation(exif_of(jpeg.segments)),
         strays=next((what for what, is_there in strays.items() if is_there), ""),
-        carrier=Jpeg(jpeg.segments, split_jpeg(_tiny("JPEG")).coded).to_bytes(),
+        carrier=Jpeg(jpeg.segments, split_jpeg(_tiny()).coded).to_bytes(),
         suffix=".jpg",
         coded=jpeg.coded,
         plain=plain,
@@ -125,26 +120,23 @@ def _jpeg_parts(data: bytes) -> Parts:
 
 
 def _other_parts(data: bytes, kind: str) -> Parts:
-    contents = READERS[kind](data, _NO_LIMIT)
-    if kind == "PNG":
-        chunks: Sequence[Chunk] = split_png(data).metadata
-    else:
-        profile = dict(contents.blocks).get("ICC", b"")
-        chunks = [Chunk(b"iCCP", b"icc\0\0" + zlib.compress(profile))] if profile else []
-        chunks += [Chunk(b"eXIf", contents.exif)] if contents.exif else []
-        chunks += [xmp_chunk(contents.xmp)] if contents.xmp else []
+    found = format_of(data)
+    if found is None or found.name != kind:
+        raise PhotoFailure(f"it is no {kind}", "verify")
+    contents = found.read(data, _NO_LIMIT)
+    carrier, suffix = found.carry(data)
     return Parts(
         blocks=contents.blocks,
         orientation=contents.orientation,
         strays=", ".join(contents.strays),
-        carrier=assemble_png(chunks, _tiny("PNG")),
-        suffix=".png",
+        carrier=carrier,
+        suffix=suffix,
         contents=contents,
     )
 
 
 @functools.cache
-def _tiny(kind: str) -> bytes:
+def _tiny() -> bytes:
     file = io.BytesIO()
-    Image.new("L", (8, 8), 128).save(file, kind)
+    Image.new("L", (8, 8), 128).save(file, "JPEG")
     return file.getvalue()

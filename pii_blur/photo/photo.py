@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pii_blur.photo.contents import Contents
 from pii_blur.sphere.extent import Extent, FlatExtent, PanoExtent
 
 Pixels = NDArray[np.uint8]
@@ -17,7 +18,7 @@ class PhotoFacts:
     """What the file said about itself.
 
     Attributes:
-        format: ``JPEG`` or ``PNG``.
+        format: ``JPEG`` or the name of one of `formats.FORMATS`.
         data: the whole file as read, so that nothing is read twice and a file that changes under way cannot mix.
         sha256: of `data`, hex.
         orientation: EXIF orientation 1 to 8; `Photo.pixels` is already turned upright by it.
@@ -25,6 +26,7 @@ class PhotoFacts:
         has_mark: whether the file says that this program has been over it.
         damage: what the decoder complained of; empty for a sound file. Other decoders may show a damaged picture
             differently, so it is always encoded anew, never copied.
+        contents: what was read of a file that is no JPEG: its picture in full depth, and its metadata.
     """
 
     format: str
@@ -34,6 +36,7 @@ class PhotoFacts:
     projection: str = ""
     has_mark: bool = False
     damage: str = ""
+    contents: Contents | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

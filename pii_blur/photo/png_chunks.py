@@ -150,7 +150,7 @@ class Png:
         return position == expected and unpacker.eof and not unpacker.unused_data
 
     def _rows(self) -> tuple[NDArray[np.int64], int]:
-        """Return where each row begins in the unpacked pixels, with the number of its filter, and where the last ends."""
+        """Return where in the unpacked pixels each row begins, with its filter's number, and where the last ends."""
         width, height = self.size
         bits = self.depth * _SAMPLES.get(self.colour_type, 1)
         starts, end = [], 0

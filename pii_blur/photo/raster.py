@@ -88,7 +88,7 @@ def from_bgr(samples: Samples) -> Samples:
     if samples.ndim == 2:
         return samples[..., np.newaxis]
     code = cv2.COLOR_BGR2RGB if samples.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-    return _same_type(cv2.cvtColor(samples, code), samples)
+    return as_samples(cv2.cvtColor(samples, code))
 
 
 def to_bgr(samples: Samples) -> Samples:
@@ -96,10 +96,10 @@ def to_bgr(samples: Samples) -> Samples:
     if samples.shape[2] == 1:
         return samples[..., 0]
     code = cv2.COLOR_RGB2BGR if samples.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
-    return _same_type(cv2.cvtColor(samples, code), samples)
+    return as_samples(cv2.cvtColor(samples, code))
 
 
-def _same_type(changed: object, like: Samples) -> Samples:
-    if like.dtype == np.uint8:
-        return np.asarray(changed, dtype=np.uint8)
-    return np.asarray(changed, dtype=np.uint16)
+def as_samples(array: object) -> Samples:
+    """Return an array whose type NumPy's own types do not tell: uint16 if it is that, else uint8."""
+    whole = np.asarray(array)
+    return np.asarray(whole, dtype=np.uint16) if whole.dtype == np.uint16 else np.asarray(whole, dtype=np.uint8)

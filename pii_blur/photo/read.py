@@ -13,27 +13,25 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import JpegImagePlugin, PngImagePlugin
+from PIL import JpegImagePlugin
 
 from pii_blur.errors import PhotoFailure
+from pii_blur.photo.contents import check_size
+from pii_blur.photo.formats import Format, format_of
 from pii_blur.photo.gpano import understand
+from pii_blur.photo.jpeg_decode import decode_jpeg
 from pii_blur.photo.jpeg_frame import Frame, FrameError, read_frame
 from pii_blur.photo.jpeg_segments import exif_of, split_jpeg, xmp_of
 from pii_blur.photo.metadata import has_mark
 from pii_blur.photo.orientation import read_orientation, upright
 from pii_blur.photo.photo import Photo, PhotoFacts, Pixels
-from pii_blur.photo.png_chunks import Png, exif_of_png, split_png, xmp_of_png
 from pii_blur.photo.turbojpeg import check_decodes
 
 MAX_PIXELS = 250_000_000
 MAX_BYTES = 1 << 30
 
 _KNOWN_FORMATS = {
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"II+\0": "BigTIFF",
     b"GIF8": "GIF",
     b"BM": "BMP",
     b"8BPS": "Photoshop",
@@ -42,12 +40,11 @@ _KNOWN_FORMATS = {
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL": "JPEG XL",
 }
-_COLOUR = getattr(cv2, "IMREAD_COLOR_RGB", cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
 _CUT_OFF = "premature end"  # libjpeg's words for a picture whose rest it fills with grey
 
 
 def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Read a JPEG or PNG.
+    """Read a photo of any format that is handled; see docs/formats.md.
 
     Args:
         path: the file; it may have any name.
@@ -66,47 +63,12 @@ def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     try:
         if data[:2] == b"\xff\xd8":
             return _read_jpeg(data, max_pixels)
-        if data[:8] == b"\x89PNG\r\n\x1a\n":
-            return _read_png(data, max_pixels)
-        raise _not_a_photo(data)
+        found = format_of(data)
+        if found is None:
+            raise _not_a_photo(data)
+        return _read_other(found, data, max_pixels)
     except PhotoFailure as failure:
         raise PhotoFailure(f"'{_shown(path)}': {failure.message}", failure.code, failure.stage) from failure
-
-
-def decode_jpeg(data: bytes) -> Pixels:
-    """Return RGB pixels of a sound JPEG as stored, without turning.
-
-    Raises:
-        PhotoFailure: it cannot be decoded (code ``damaged``).
-    """
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), _COLOUR)
-    except cv2.error as error:
-        raise PhotoFailure(f"the picture cannot be decoded: {error.err}", "damaged") from error
-    if pixels is None:
-        raise PhotoFailure("the picture cannot be decoded; open it in an image editor and save it anew", "damaged")
-    if not hasattr(cv2, "IMREAD_COLOR_RGB"):
-        cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
-    return np.asarray(pixels, dtype=np.uint8)
-
-
-def decode_png(png: Png) -> Pixels:
-    """Return RGB pixels of an 8-bit PNG without transparency, as stored.
-
-    Raises:
-        PhotoFailure: it cannot be decoded (code ``truncated``).
-    """
-    # Only what codes the picture: the decoder would complain about odd profiles on stderr.
-    plain = Png(tuple(chunk for chunk in png.chunks if chunk.type in (b"IHDR", b"PLTE", b"IDAT", b"IEND"))).to_bytes()
-    try:
-        # Not Image.open: its own, lower limit on the number of pixels is not ours.
-        with PngImagePlugin.PngImageFile(io.BytesIO(plain)) as picture:
-            pixels = np.array(picture.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise PhotoFailure(f"the picture cannot be decoded ({error}); it is cut off or damaged", "truncated") from error
-    if not png.has_all_rows():
-        raise PhotoFailure("the picture is cut off: rows are missing", "truncated")
-    return pixels
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -139,7 +101,7 @@ def _read_jpeg(data: bytes, max_pixels: int) -> Photo:
     jpeg = split_jpeg(data)
     plain = data[: len(data) - len(jpeg.trailer)] if jpeg.is_tidy else jpeg.to_bytes()
     frame = _supported_frame(plain)
-    _check_size(frame.width, frame.height, max_pixels)
+    check_size(frame.width, frame.height, max_pixels)
     damage = check_decodes(plain)
     if damage is None:
         pixels = decode_jpeg(plain)
@@ -160,23 +122,17 @@ def _read_jpeg(data: bytes, max_pixels: int) -> Photo:
     return _photo(pixels, facts, xmp_of(jpeg.segments))
 
 
-def _read_png(data: bytes, max_pixels: int) -> Photo:
-    png = split_png(data)
-    header = png.chunks[0].payload
-    _check_size(int.from_bytes(header[:4]), int.from_bytes(header[4:8]), max_pixels)
-    if png.depth > 8:
-        raise PhotoFailure("PNG with 16 bits per sample is not supported yet; save it with 8", "unsupported")
-    if png.has_alpha:
-        raise PhotoFailure("PNG with transparency is not supported yet; save it without", "unsupported")
-    pixels = decode_png(png)
+def _read_other(found: Format, data: bytes, max_pixels: int) -> Photo:
+    contents = found.read(data, max_pixels)
     facts = PhotoFacts(
-        format="PNG",
+        format=found.name,
         data=data,
         sha256=hashlib.sha256(data).hexdigest(),
-        orientation=read_orientation(exif_of_png(png.chunks)),
-        has_mark=has_mark(chunk.content for chunk in png.metadata),
+        orientation=contents.orientation,
+        has_mark=has_mark(block for _, block in contents.blocks),
+        contents=contents,
     )
-    return _photo(pixels, facts, xmp_of_png(png.chunks))
+    return _photo(contents.raster.to_rgb(), facts, contents.xmp)
 
 
 def _photo(stored: Pixels, facts: PhotoFacts, xmp: bytes) -> Photo:
@@ -215,14 +171,6 @@ def _decode_damaged(plain: bytes, damage: str) -> Pixels:
             return np.array(picture.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         raise PhotoFailure(f"the picture is damaged ({damage}); copy it again from the camera", "damaged") from error
-
-
-def _check_size(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        size = f"{width} x {height} pixels"
-        raise PhotoFailure(f"the picture claims {size}; the most is {max_pixels / 1e6:g} million", "too_large")
-    if width < 1 or height < 1:
-        raise PhotoFailure("the picture has no pixels", "damaged")
 
 
 def _not_a_photo(data: bytes) -> PhotoFailure:

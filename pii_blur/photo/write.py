@@ -13,17 +13,19 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from pii_blur.photo.cleaner import Cleaner
+from pii_blur.photo.contents import Built, Contents
 from pii_blur.photo.embedded import Embedded, find_pictures, join_blocks
-from pii_blur.photo.encode import encode_anew, encode_jpeg, encode_png, facts_of, make_thumbnail
+from pii_blur.photo.encode import encode_anew, encode_jpeg, facts_of, make_thumbnail
 from pii_blur.photo.exiftool import ExifTool
 from pii_blur.photo.flir import blank_thermal
+from pii_blur.photo.formats import Format, format_of
 from pii_blur.photo.guard import guard_blurred, guard_copy
 from pii_blur.photo.jpeg_frame import read_frame
 from pii_blur.photo.jpeg_segments import APP2, JFXX, Jpeg, Segment, assemble, split_jpeg
-from pii_blur.photo.metadata import Mark, clean_chunks, clean_segments
+from pii_blur.photo.metadata import Mark, clean_segments
 from pii_blur.photo.orientation import as_stored
 from pii_blur.photo.photo import HiddenPhoto, Photo, PhotoFacts, Pixels
-from pii_blur.photo.png_chunks import Png, assemble_png, split_png
 from pii_blur.photo.publish import publish
 
 _ICC = b"ICC_PROFILE\0"
@@ -66,8 +68,9 @@ def write_photo(
     stored = as_stored(hidden.pixels, facts.orientation)
     # PRIVACY: from the blurred pixels, never from the source's thumbnail.
     thumbnail = make_thumbnail(stored)
-    if facts.format == "PNG":
-        data, way, removed = _build_png(facts, stored, exiftool, thumbnail, mark)
+    if facts.contents is not None:
+        built = _build_other(photo, hidden, facts.contents, Cleaner(exiftool, thumbnail, mark))
+        data, way, removed = built.data, built.way, built.removed
     else:
         data, way, removed = _build_jpeg(photo, hidden, exiftool, thumbnail, mark)
     is_lossless = way.startswith("lossless")
@@ -86,15 +89,18 @@ def copy_clean(photo: Photo, destination: Path, *, exiftool: ExifTool) -> Writte
         PhotoFailure, CannotWrite: see `write_photo`.
     """
     facts = facts_of(photo)
-    if facts.format == "PNG":
-        data, removed = _without_extras_png(photo, facts, exiftool)
+    way = ""
+    if facts.contents is not None:
+        built = _without_extras_other(photo, facts.contents, exiftool)
+        data, way, removed = built.data, built.way, built.removed
     elif facts.damage:
         # PRIVACY: another decoder may show what ours, and so the detector, did not see.
         data, removed = _recoded(encode_anew(photo), split_jpeg(facts.data), exiftool)
+        way = f"re-encoded ({facts.damage})"
     else:
         data, removed = _without_extras_jpeg(photo, facts, exiftool)
     publish(data, destination, check=partial(guard_copy, photo=photo, exiftool=exiftool))
-    way = f"re-encoded ({facts.damage})" if facts.damage else "copied" if data == facts.data else "picture copied"
+    way = way or ("copied" if data == facts.data else "picture copied")
     return Written(hashlib.sha256(data).hexdigest(), len(data), way, removed)
 
 
@@ -126,14 +132,10 @@ def _recoded(
     return assemble(cleaned.segments, picture, is_recoded=True), (*cleaned.removed, *removed)
 
 
-def _build_png(
-    facts: PhotoFacts, stored: Pixels, exiftool: ExifTool, thumbnail: bytes, mark: Mark | None
-) -> tuple[bytes, str, tuple[str, ...]]:
-    source = split_png(facts.data)
-    cleaned = clean_chunks(source.metadata, exiftool, thumbnail=thumbnail, mark=mark)
-    data = assemble_png(cleaned.chunks, encode_png(stored))
-    # PNG loses nothing: every pixel outside the hidden regions is as it was.
-    return data, "lossless", (*cleaned.removed, *_strays(source))
+def _build_other(photo: Photo, hidden: HiddenPhoto, contents: Contents, cleaner: Cleaner) -> Built:
+    facts = facts_of(photo)
+    pixels, mask = (as_stored(array, facts.orientation) for array in (hidden.pixels, hidden.mask))
+    return _format_of(facts).write(facts.data, contents.raster.with_hidden(pixels, mask), mask, cleaner)
 
 
 def _without_extras_jpeg(photo: Photo, facts: PhotoFacts, exiftool: ExifTool) -> tuple[bytes, tuple[str, ...]]:
@@ -159,16 +161,13 @@ def _without_extras_jpeg(photo: Photo, facts: PhotoFacts, exiftool: ExifTool) ->
     return data, removed
 
 
-def _without_extras_png(photo: Photo, facts: PhotoFacts, exiftool: ExifTool) -> tuple[bytes, tuple[str, ...]]:
-    source = split_png(facts.data)
+def _without_extras_other(photo: Photo, contents: Contents, exiftool: ExifTool) -> Built:
+    facts = facts_of(photo)
     stored = as_stored(photo.pixels, facts.orientation)
-    found = [(chunk.content, one) for chunk in source.metadata for one in find_pictures(chunk.content)]
-    removed = _strays(source)
-    if not removed and all(_shows_same(data, one, stored) for data, one in found):
-        return facts.data, ()
-    cleaned = clean_chunks(source.metadata, exiftool)
-    data = assemble_png(cleaned.chunks, facts.data)
-    return data, (*cleaned.removed, *removed)
+    found = [(block, one) for _, block in contents.blocks for one in find_pictures(block)]
+    if not contents.strays and all(_shows_same(block, one, stored) for block, one in found):
+        return Built(facts.data, "copied")
+    return _format_of(facts).strip(facts.data, Cleaner(exiftool))
 
 
 # A thumbnail shows the photo if no part of it differs by more than sharpening, colour processing and coarse coding do.
@@ -199,15 +198,20 @@ def _shows_same(data: bytes, one: Embedded, stored: Pixels) -> bool:
     return bool(np.abs(cells[0] - cells[1].astype(np.float32)).max() <= _MOST_DIFFERENCE)
 
 
-def _strays(source: Jpeg | Png) -> tuple[str, ...]:
+def _strays(source: Jpeg) -> tuple[str, ...]:
     """Return, in words, what is neither picture nor metadata; zeros behind the picture are padding and nothing."""
-    junk = ("bytes between segments",) if isinstance(source, Jpeg) and not source.is_tidy else ()
-    further = ("further frames",) if isinstance(source, Png) and source.is_animated else ()
+    junk = () if source.is_tidy else ("bytes between segments",)
     if not source.trailer.strip(b"\0"):
-        return junk + further
+        return junk
     kinds = tuple(dict.fromkeys(one.kind for one in find_pictures(source.trailer)))
     behind = kinds or (f"{len(source.trailer)} bytes",)
-    return (*junk, *further, *(f"{what} after the picture" for what in behind))
+    return (*junk, *(f"{what} after the picture" for what in behind))
+
+
+def _format_of(facts: PhotoFacts) -> Format:
+    found = format_of(facts.data)
+    assert found is not None, "what was read in a format can be written in it"
+    return found
 
 
 def _is_cmyk(source: Jpeg) -> bool:
