@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pii_blur.photo.exiftool import ExifTool
-from pii_blur.photo.metadata import Mark, clean_chunks
-from pii_blur.photo.png_chunks import Chunk, exif_of_png, xmp_chunk, xmp_of_png
+from pii_blur.photo.metadata import Mark, clean_chunks, tiny_png
+from pii_blur.photo.png_chunks import Chunk, assemble_png, exif_of_png, xmp_chunk, xmp_of_png
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,19 @@ class Cleaner:
 
         What exiftool need not change it leaves byte for byte.
         """
-        cleaned, removed = self.clean_chunks(tag_chunks(tags))
+        cleaned, removed = self.clean_chunks(_chunks(tags))
         icc = next((chunk.content for chunk in cleaned if chunk.type == b"iCCP"), b"")
         for chunk, word in (("iCCP", "ICC"), ("eXIf", "Exif"), ("iTXt", "XMP")):
             removed = tuple(what.replace(f" in {chunk}", f" in {word}") for what in removed)
         return Tags(exif_of_png(cleaned), xmp_of_png(cleaned), icc), removed
 
 
-def tag_chunks(tags: Tags) -> tuple[Chunk, ...]:
+def carry_tags(tags: Tags) -> tuple[bytes, str]:
+    """Return a tiny PNG with some blocks, for exiftool to read, and the ending of its name."""
+    return assemble_png(_chunks(tags), tiny_png()), ".png"
+
+
+def _chunks(tags: Tags) -> tuple[Chunk, ...]:
     """Return the blocks as chunks of a PNG, the only container in which exiftool bounds none of them in length."""
     chunks = [Chunk(b"iCCP", b"icc\0\0" + zlib.compress(tags.icc))] if tags.icc else []
     chunks += [Chunk(b"eXIf", tags.exif)] if tags.exif else []

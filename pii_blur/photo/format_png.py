@@ -17,6 +17,7 @@ from pii_blur.errors import PhotoFailure
 from pii_blur.photo.cleaner import Cleaner
 from pii_blur.photo.contents import Built, Contents, check_size
 from pii_blur.photo.embedded import find_pictures
+from pii_blur.photo.metadata import tiny_png
 from pii_blur.photo.orientation import read_orientation
 from pii_blur.photo.png_chunks import Chunk, Png, assemble_png, exif_of_png, split_png, xmp_of_png
 from pii_blur.photo.raster import Raster, Samples, from_bgr, to_bgr
@@ -69,7 +70,7 @@ def strip_png(data: bytes, cleaner: Cleaner) -> Built:
 
 def carry_png(data: bytes) -> tuple[bytes, str]:
     """Return a tiny PNG with the metadata; see `contents`."""
-    return assemble_png(split_png(data).metadata, encode_png(Raster(np.full((8, 8, 1), 128, dtype=np.uint8)))), ".png"
+    return assemble_png(split_png(data).metadata, tiny_png()), ".png"
 
 
 def encode_png(raster: Raster) -> bytes:

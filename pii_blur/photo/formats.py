@@ -12,6 +12,7 @@ from pii_blur.photo.cleaner import Cleaner
 from pii_blur.photo.contents import Built, Contents
 from pii_blur.photo.format_png import carry_png, read_png, strip_png, write_png
 from pii_blur.photo.format_tiff import carry_tiff, read_tiff, strip_tiff, write_tiff
+from pii_blur.photo.format_webp import carry_webp, is_webp, read_webp, strip_webp, write_webp
 from pii_blur.photo.png_chunks import SIGNATURE
 from pii_blur.photo.raster import Raster
 from pii_blur.photo.tiff_ifd import is_tiff
@@ -32,6 +33,7 @@ class Format:
 FORMATS = (
     Format("PNG", lambda data: data.startswith(SIGNATURE), read_png, write_png, strip_png, carry_png),
     Format("TIFF", is_tiff, read_tiff, write_tiff, strip_tiff, carry_tiff),
+    Format("WebP", is_webp, read_webp, write_webp, strip_webp, carry_webp),
 )
 
 

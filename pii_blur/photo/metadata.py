@@ -10,22 +10,21 @@ from __future__ import annotations
 
 import functools
 import io
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 
 from pii_blur.photo.embedded import blank_pictures, join_blocks, put_back, without_pictures
+from pii_blur.photo.exif_ifd import blank_uncompressed, has_thumbnail, metadata_only, orientation_only
 from pii_blur.photo.exiftool import ExifTool, ExifToolRefusal
 from pii_blur.photo.flir import blank_thermal
 from pii_blur.photo.jpeg_segments import APP0, APP1, EXIF, EXTENDED_XMP, JFXX, Jpeg, Segment, split_jpeg
 from pii_blur.photo.png_chunks import Chunk, assemble_png, is_xmp, split_png, xmp_chunk
-from pii_blur.photo.tags import picture_names
-
-log = logging.getLogger(__name__)
+from pii_blur.photo.tags import EXIF_THUMBNAIL, picture_names
 
 MARK_NAMESPACE = b"https://pii-blur.example/ns/1.0/"
+_PNG_EXIF = b"eXIf"
 
 # PRIVACY: every tag known to hold a picture, film or sound. MEASURED: over 41 files with hidden pictures this list left
 # none but a JFXX thumbnail (dropped below); plain deletion of ThumbnailImage leaves those in XMP.
@@ -127,14 +126,17 @@ def clean_segments(
         before, plain = plain, list(split_jpeg(edited).segments)
         names = names or _vanished(before, plain)
     except ExifToolRefusal:
-        # A damaged Exif block, mostly: it stays as it is, but for its pictures, and exiftool sees to the rest.
+        # A damaged Exif block, mostly: of that what is certain stays, and exiftool sees to the rest.
         held = [one for one in plain if one.marker == APP1 and one.payload.startswith(EXIF)]
         if not held:
             raise
-        log.warning("exiftool cannot read the Exif block; it is kept as it is, without thumbnail")
         others = [one for one in plain if one not in held]
         edited, names = _edit(_carrier(others), ".jpg", exiftool, thumbnail, mark)
-        plain = [*held, *split_jpeg(edited).segments]
+        (block,) = join_blocks(held)
+        salvaged, lost = _salvaged(block.data)
+        whole = len(salvaged) == len(block.data)
+        held = put_back(held, block, salvaged) if whole else [Segment(APP1, salvaged)] if salvaged else []
+        plain, names = [*held, *split_jpeg(edited).segments], [*lost, *names]
     cleaned, kinds = _blank_rest(plain, (thumbnail, *keep))
     return CleanSegments(tuple(cleaned), _in_order([*removed, *names, *kinds]))
 
@@ -150,17 +152,43 @@ def clean_chunks(
     Raises:
         PhotoFailure: exiftool cannot do it (code ``exiftool``).
     """
-    carrier = assemble_png(chunks, _tiny_png())
-    edited, names = _edit(carrier, ".png", exiftool, thumbnail, mark)
-    kept, removed = [], list(names)
-    for chunk in split_png(edited).metadata:
-        blanked, kinds = blank_pictures(without_pictures(chunk.content, (thumbnail,)))
+    carrier = assemble_png(chunks, tiny_png())
+    held: list[Chunk] = []
+    removed: list[str] = []
+    try:
+        edited, names = _edit(carrier, ".png", exiftool, thumbnail, mark)
+    except ExifToolRefusal:
+        damaged = [chunk for chunk in chunks if chunk.type == _PNG_EXIF]
+        if not damaged:
+            raise
+        others = [chunk for chunk in chunks if chunk not in damaged]
+        edited, names = _edit(assemble_png(others, tiny_png()), ".png", exiftool, thumbnail, mark)
+        for chunk in damaged:
+            salvaged, lost = _salvaged(chunk.payload)
+            held += [Chunk(_PNG_EXIF, salvaged)] * bool(salvaged)
+            removed += lost
+    kept, removed = [], [*removed, *names]
+    for chunk in (*held, *split_png(edited).metadata):
+        content, kinds = blank_uncompressed(chunk.content)
+        blanked, found = blank_pictures(without_pictures(content, (thumbnail,)))
+        kinds += found
         removed += [f"{kind} in {chunk.type.decode('ascii', 'replace')}" for kind in kinds]
         if not kinds:
             kept.append(chunk)
         elif is_xmp(chunk):
             kept.append(xmp_chunk(blanked))
+        elif chunk.type == _PNG_EXIF:
+            kept.append(Chunk(_PNG_EXIF, _restored(blanked, chunk.payload, (thumbnail,))))
     return CleanChunks(tuple(kept), _in_order(removed))
+
+
+def _salvaged(exif: bytes) -> tuple[bytes, list[str]]:
+    """Return what may stay of an Exif block that exiftool refuses, and in words what may not."""
+    # PRIVACY: a thumbnail of bare pixels cannot be told by its looks; in doubt the whole block goes.
+    kept = metadata_only(exif)
+    if kept is None:
+        return orientation_only(exif), ["damaged EXIF block"]
+    return kept, [EXIF_THUMBNAIL] * has_thumbnail(exif)
 
 
 def _vanished(before: Sequence[Segment], after: Sequence[Segment]) -> list[str]:
@@ -204,7 +232,9 @@ def _blank_rest(segments: Sequence[Segment], keep: Sequence[bytes]) -> tuple[lis
     """Overwrite pictures that exiftool has no name for, or cannot delete: some previews in maker notes."""
     cleaned, kinds = list(segments), []
     for block in join_blocks(segments):
-        blanked, found = blank_pictures(without_pictures(block.data, keep))
+        data, bare = blank_uncompressed(block.data)
+        blanked, found = blank_pictures(without_pictures(data, keep))
+        found = bare + found
         if found:
             cleaned = put_back(cleaned, block, _restored(blanked, block.data, keep))
             kinds += [f"{kind} in {block.name}" for kind in found]
@@ -235,7 +265,8 @@ def _tiny() -> Jpeg:
 
 
 @functools.cache
-def _tiny_png() -> bytes:
+def tiny_png() -> bytes:
+    """Return an 8x8 grey picture, round which PNG's metadata are put."""
     file = io.BytesIO()
     Image.new("L", (8, 8), 128).save(file, "PNG")
     return file.getvalue()
