@@ -93,11 +93,11 @@ class Command:
             self.output,
             side=self.side_files(),
             journal=self.journal,
-            trust_mark=self.trust_mark,
             force=self.force,
             dry_run=self.dry_run,
             allow_empty=self.allow_empty,
         )
+        options = _name("--trust-mark with --from-detections", lambda: replace(options, trust_mark=self.trust_mark))
         options = _name("--workers", lambda: replace(options, workers=workers))
         options = _name("--settle", lambda: replace(options, settle=self.settle))
         return _name("--image-extensions", lambda: replace(options, extensions=self.image_extensions))

@@ -53,6 +53,8 @@ class RunOptions:
             raise ValueError(f"settle is a number of seconds, 0 or more, not {self.settle:g}")
         if self.workers < 0:
             raise ValueError(f"workers is 0 or more, not {self.workers}")
+        if self.trust_mark and self.side.from_detections is not None:
+            raise ValueError("they contradict each other for a photo that has both")
         if not self.extensions:
             raise ValueError("at least one file name ending is needed")
         for extension in self.extensions:
@@ -68,3 +70,8 @@ class RunOptions:
     def journal_folder(self) -> Path:
         """The folder that holds the journal."""
         return self.journal if self.journal is not None else self.state_folder
+
+    @property
+    def written_folders(self) -> list[Path]:
+        """The folders that receive files, beside that of the journal."""
+        return [folder for folder in (self.output, self.side.detections, self.side.preview) if folder is not None]

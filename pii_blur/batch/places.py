@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,11 @@ class Places:
     root: Path
     output: Path
     only: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """A digest of where INPUT really lies: tells one INPUT from another without naming it."""
+        return hashlib.sha256(os.fsencode(os.path.realpath(self.root))).hexdigest()[:16]
 
     def job(self, key: str) -> Job:
         """Return the job of the photo called `key`, a path below `root` with forward slashes."""
@@ -101,10 +107,19 @@ def _check_side_folders(options: RunOptions, places: Places) -> None:
             )
         _refuse_within_input(name, folder, places)
     if options.journal is not None:
+        # PRIVACY: it names every photo in which somebody was found; OUTPUT/.pii-blur alone is known as not to publish.
+        if is_within(options.journal, options.output) and not is_within(options.journal, options.state_folder):
+            raise UsageFailure(f"--journal '{options.journal}' lies inside OUTPUT, which gets published; give another")
         _refuse_within_input("--journal", options.journal, places)
     if side.from_detections is not None:
         if not side.from_detections.is_dir():
             raise UsageFailure(f"--from-detections '{side.from_detections}' is not a folder")
+        # PRIVACY: as above. Nothing is written there, but it would be published all the same.
+        if is_within(side.from_detections, options.output):
+            raise UsageFailure(
+                f"--from-detections '{side.from_detections}' lies inside OUTPUT: such files tell where people stood "
+                "and must not be published with the photos; move them"
+            )
         if side.detections is not None and _is_same(side.detections, side.from_detections):
             raise UsageFailure("--detections and --from-detections must be two folders: the second is only read")
 

@@ -92,6 +92,7 @@ def test_prob_out_of_range_is_a_usage_error_before_anything_is_opened(
         (("--threads", "0"), "--threads"),
         (("--image-extensions", ","), "--image-extensions"),
         (("--zones", "no such file"), "zones file"),
+        (("--trust-mark", "--from-detections", "somewhere"), "--trust-mark with --from-detections"),
     ],
 )
 def test_values_that_settings_refuse_name_their_option(
@@ -153,13 +154,14 @@ def test_options_reach_the_run() -> None:
     """Every option that decides how the run behaves."""
     command = parse(
         *("40", "--image-extensions", "JPG,.tif", "--settle", "2.5", "--journal", "j", "--force", "--dry-run"),
-        *("--allow-empty", "--trust-mark", "--detections", "d", "--detections-format", "understand-ai"),
+        *("--allow-empty", "--detections", "d", "--detections-format", "understand-ai"),
         *("--from-detections", "f", "--preview", "p"),
     )
     options = command.options(workers=3)
     assert options.extensions == ("jpg", "tif")
     assert (options.settle, options.journal, options.workers) == (2.5, Path("j"), 3)
-    assert options.force and options.dry_run and options.allow_empty and options.trust_mark
+    assert options.force and options.dry_run and options.allow_empty
+    assert parse("40", "--trust-mark").options(workers=1).trust_mark
     assert options.side == command.side_files()
     side = options.side
     assert (side.detections, side.from_detections, side.preview) == (Path("d"), Path("f"), Path("p"))

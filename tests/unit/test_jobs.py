@@ -301,6 +301,17 @@ def test_detections_are_not_read_and_written_in_one_place(source: Path, tmp_path
         find_places(RunOptions(source, tmp_path / "out", side=SideFiles(from_detections=tmp_path / "no")))
 
 
+def test_detections_to_read_and_journal_are_refused_inside_output(source: Path, tmp_path: Path) -> None:
+    """OUTPUT is what gets published; OUTPUT/.pii-blur alone is the journal's."""
+    (tmp_path / "out" / "d").mkdir(parents=True)
+    with pytest.raises(UsageFailure, match="--from-detections"):
+        find_places(RunOptions(source, tmp_path / "out", side=SideFiles(from_detections=tmp_path / "out" / "d")))
+    for place in ("out", "out/journal"):
+        with pytest.raises(UsageFailure, match="--journal"):
+            find_places(RunOptions(source, tmp_path / "out", journal=tmp_path / place))
+    find_places(RunOptions(source, tmp_path / "out", journal=tmp_path / "out" / ".pii-blur"))
+
+
 def test_journal_inside_input_is_refused(source: Path, tmp_path: Path) -> None:
     """INPUT is never written to."""
     with pytest.raises(UsageFailure, match="--journal"):
