@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pii_blur.batch.entry import STARTED, Entry, Made, Recipe, look
 from pii_blur.batch.jobs import FoundPhoto
 from pii_blur.errors import CannotWrite, UsageFailure
-from pii_blur.results import Outcome, PhotoResult
+from pii_blur.results import PhotoResult
 
 log = logging.getLogger(__name__)
 
@@ -29,47 +28,23 @@ TEMPORARY_NAME = ".pii-blur-journal.part"
 COMPACT_FROM = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything beside the photo itself that decides its result.
-
-    Attributes:
-        run: digest of the settings, the model and the switches of the run.
-        given: size and time of the detections file that the photo was done from, empty if it was searched.
-        extras: kinds of files that are written beside the result.
-    """
-
-    run: str
-    given: str = ""
-    extras: frozenset[str] = frozenset()
-
-    def covers(self, wanted: Recipe) -> bool:
-        """Whether what was done this way needs not be done again as `wanted`."""
-        return self.run == wanted.run and self.given == wanted.given and wanted.extras <= self.extras
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """The newest line about one photo, as far as it must be remembered."""
-
-    line: int
-    is_done: bool
-    size: int
-    mtime_ns: int
-    output_size: int
-    recipe: Recipe
-
-
 class Journal:
-    """The journal of one OUTPUT: `load` it, ask `is_finished`; to write, `open` it once, `append`, `close`.
+    """The journal of one OUTPUT: `load` it, ask; to write, `open` it once, `start` and `append` each photo, `close`.
 
     Attributes:
         file: its path, whether it exists or not.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, origin: str = "") -> None:
+        """Prepare a journal; nothing is read yet.
+
+        Args:
+            folder: where it lies.
+            origin: digest of INPUT's path, from `Places.origin`.
+        """
         self.file = folder / FILE_NAME
-        self._entries: dict[str, _Entry] = {}
+        self._origin = origin
+        self._entries: dict[str, Entry] = {}
         self._lines = 0
         self._stream: BinaryIO | None = None
         self._has_header = False
@@ -93,6 +68,11 @@ class Journal:
         if unknown:
             log.warning("%d lines of the journal %s make no sense and were passed over", unknown, self.file.name)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no journal yet, or not any more."""
+        return not self._lines
+
     def is_finished(self, photo: FoundPhoto, destination: Path, recipe: Recipe) -> bool:
         """Whether `photo` was done as it is now, in the same way, and its result is still there. Opens no photo.
 
@@ -102,16 +82,29 @@ class Journal:
             recipe: how it would be done now.
         """
         entry = self._entries.get(photo.key)
-        if entry is None or not entry.is_done or not entry.recipe.covers(recipe):
+        if entry is None or not (entry.is_done and entry.made.is_of(photo) and entry.made.recipe.covers(recipe)):
             return False
-        if (entry.size, entry.mtime_ns) != (photo.size, photo.mtime_ns):
-            return False
-        try:
-            status = os.lstat(destination)
-        except OSError:
-            return False
-        # PRIVACY: a link is not our result, wherever it leads; S_IFREG alone is.
-        return status.st_size == entry.output_size and (status.st_mode & 0o170000) == 0o100000
+        return entry.result_at(destination) is not None
+
+    def result_at(self, key: str, destination: Path) -> Made | None:
+        """Return what is known of the file at `destination` if the journal vouches for it as the result of `key`."""
+        entry = self._entries.get(key)
+        return entry.result_at(destination) if entry is not None else None
+
+    def is_foreign(self, key: str, destination: Path) -> bool:
+        """Whether something lies at `destination` that the journal does not vouch for: it must not be touched."""
+        return os.path.lexists(destination) and self.result_at(key, destination) is None
+
+    def is_of_another_input(self, photo: FoundPhoto) -> bool | None:
+        """Whether the journal knows a photo of that name from another INPUT.
+
+        Returns:
+            None if it does not, False if that was this very photo, by size and time (INPUT has moved), True otherwise.
+        """
+        entry = self._entries.get(photo.key)
+        if entry is None or entry.origin in ("", self._origin):
+            return None
+        return not entry.made.is_of(photo)
 
     def open(self, version: str) -> None:
         """Make the journal ready for `append`: folder, rights, torn last line, superseded lines.
@@ -134,28 +127,39 @@ class Journal:
         except OSError as error:
             raise self._cannot_write(error) from error
 
-    def append(self, result: PhotoResult, photo: FoundPhoto, recipe: Recipe) -> None:
+    def start(self, photo: FoundPhoto, destination: Path, recipe: Recipe) -> None:
+        """Put on the disk that `photo` is about to be done, and what lies at its destination before that.
+
+        Raises:
+            CannotWrite: it cannot be written, e.g. because the disk is full.
+        """
+        record = {"key": photo.key, "outcome": STARTED, "before": look(destination)}
+        self._add(record, photo, recipe, self.result_at(photo.key, destination))
+
+    def append(self, result: PhotoResult, photo: FoundPhoto, recipe: Recipe, earlier: Made | None = None) -> None:
         """Put what became of `photo` on the disk.
 
         Args:
             result: what became of it.
             photo: the photo as it was *before* it was read, so that a later change is noticed.
             recipe: how it was done.
+            earlier: of a photo that failed, the result from before that is still in OUTPUT.
 
         Raises:
             CannotWrite: it cannot be written, e.g. because the disk is full.
         """
-        record = result.to_json() | {
-            "size": photo.size,
-            "mtime_ns": photo.mtime_ns,
-            "run": recipe.run,
-            "given": recipe.given,
-            "extras": sorted(recipe.extras),
-        }
+        self._add(result.to_json(), photo, recipe, earlier)
+
+    def _add(self, record: dict[str, Any], photo: FoundPhoto, recipe: Recipe, earlier: Made | None) -> None:
+        record |= {"size": photo.size, "mtime_ns": photo.mtime_ns, "input": self._origin, **recipe.to_json()}
+        if earlier is not None:
+            record["earlier"] = earlier.to_json()
         try:
             self._write(_line(record))
         except OSError as error:
             raise self._cannot_write(error) from error
+        self._take(self._lines, record)
+        self._lines += 1
 
     def close(self) -> None:
         """Close the file; nothing is lost if this is never called."""
@@ -171,14 +175,7 @@ class Journal:
                 raise _newer(self.file)
             self._has_header = True
             return True
-        self._entries[str(record["key"])] = _Entry(
-            line=number,
-            is_done=record["outcome"] in (Outcome.BLURRED, Outcome.CLEAN),
-            size=int(record["size"]),
-            mtime_ns=int(record["mtime_ns"]),
-            output_size=int(record["output_size"]),
-            recipe=Recipe(sys.intern(str(record["run"])), str(record["given"]), frozenset(record["extras"])),
-        )
+        self._entries[str(record["key"])] = Entry.from_json(number, record)
         return True
 
     def _read_lines(self) -> Iterator[tuple[int, bytes]]:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pii_blur.batch import journal as journal_module
+from pii_blur.batch.entry import Made, Recipe
 from pii_blur.batch.jobs import FoundPhoto
-from pii_blur.batch.journal import Journal, Recipe
+from pii_blur.batch.journal import Journal
 from pii_blur.errors import CannotWrite, UsageFailure
 from pii_blur.results import Outcome, PhotoError, PhotoResult
 from tests.fakes import make_photo
@@ -32,8 +33,8 @@ def failure(key: str = PHOTO.key) -> PhotoResult:
 def write(folder: Path, *lines: tuple[PhotoResult, FoundPhoto, Recipe]) -> Path:
     journal = reopened(folder)
     journal.open("1.2.3")
-    for line in lines:
-        journal.append(*line)
+    for result, photo, recipe in lines:
+        journal.append(result, photo, recipe)
     journal.close()
     return journal.file
 
@@ -104,6 +105,52 @@ def test_destination_without_a_line_is_not_finished(tmp_path: Path, result: Path
     assert not reopened(tmp_path).is_finished(PHOTO, result, RECIPE)
 
 
+def test_result_without_a_line_of_a_killed_run_is_ours_but_not_finished(tmp_path: Path) -> None:
+    """It got its name, and then there was no time for the line: it is done again, and may be replaced."""
+    destination = tmp_path / "a.jpg"
+    journal = started(tmp_path, destination)
+    assert not journal.is_foreign(PHOTO.key, destination), "there is nothing"
+    make_photo(destination, "blurred")
+    assert not journal.is_foreign(PHOTO.key, destination)
+    assert not journal.is_finished(PHOTO, destination, RECIPE)
+    assert journal.result_at(PHOTO.key, destination) == Made(7, PHOTO.size, PHOTO.mtime_ns, RECIPE)
+
+
+def test_what_lay_there_before_a_killed_run_is_still_nobodys(tmp_path: Path, result: Path) -> None:
+    """Also if the photo was started with --force: nothing of ours has taken its place."""
+    journal = started(tmp_path, result)
+    assert journal.is_foreign(PHOTO.key, result)
+    result.write_text("ours at last")
+    assert not journal.is_foreign(PHOTO.key, result)
+
+
+def test_earlier_result_stays_ours_through_killed_runs_and_failures(tmp_path: Path, result: Path) -> None:
+    """What it was made from and how is remembered."""
+    write(tmp_path, (done(), PHOTO, RECIPE))
+    changed, stricter = FoundPhoto(PHOTO.key, 5, 6, 7), Recipe("run-2")
+    made = Made(7, PHOTO.size, PHOTO.mtime_ns, RECIPE)
+    started(tmp_path, result, changed, stricter)
+    journal = started(tmp_path, result, changed, stricter)
+    assert journal.result_at(PHOTO.key, result) == made
+    journal.open("1.2.3")
+    journal.append(failure(), changed, stricter, made)
+    journal.close()
+    journal = reopened(tmp_path)
+    assert journal.result_at(PHOTO.key, result) == made
+    assert not journal.is_finished(PHOTO, result, RECIPE), "the newest line says that it failed"
+    write(tmp_path, (failure(), changed, stricter))
+    assert reopened(tmp_path).is_foreign(PHOTO.key, result)
+
+
+def started(folder: Path, destination: Path, photo: FoundPhoto = PHOTO, recipe: Recipe = RECIPE) -> Journal:
+    """Return the journal that a run leaves which is killed with `photo` in hand, as the next one reads it."""
+    journal = reopened(folder)
+    journal.open("1.2.3")
+    journal.start(photo, destination, recipe)
+    journal.close()
+    return reopened(folder)
+
+
 def test_the_newest_line_counts(tmp_path: Path, result: Path) -> None:
     """A photo that was done and failed since is not finished, and the other way round."""
     write(tmp_path, (done(), PHOTO, RECIPE), (failure(), PHOTO, RECIPE))
@@ -171,12 +218,19 @@ def test_lines_hold_counts_and_no_positions(tmp_path: Path) -> None:
     assert fields == {
         *("key", "outcome", "people", "vehicles", "regions", "error", "projection", "way", "removed", "seconds"),
         *("source_sha256", "output_sha256", "output_size", "settings_digest", "model_sha256"),
-        *("size", "mtime_ns", "run", "given", "extras"),
+        *("size", "mtime_ns", "run", "given", "extras", "input"),
     }
+    journal = reopened(tmp_path)
+    journal.open("1.2.3")
+    journal.append(failure(), PHOTO, RECIPE, Made(7, 1, 2, RECIPE))
+    journal.start(PHOTO, tmp_path / "out", RECIPE)
+    journal.close()
+    fields = set().union(*(json.loads(line) for line in file.read_text().splitlines()[2:]))
+    assert {"earlier", "before"} <= fields
     assert all(f"`{field}`" in documented.read_text(encoding="utf-8") for field in fields)
 
 
-@given(key=st.text(st.characters(exclude_characters="\0"), min_size=1), given=st.text())
+@given(key=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1), given=st.text())
 def test_any_name_survives(tmp_path_factory: pytest.TempPathFactory, key: str, given: str) -> None:
     """Also names with line ends, quotes, and bytes that are no text."""
     folder = tmp_path_factory.mktemp("journal")
