@@ -25,6 +25,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pii_blur.batch.options import RunOptions
+from pii_blur.batch.runner import run_batch
+from pii_blur.batch.summary import Summary
 from pii_blur.errors import MissingDependency, PhotoFailure
 from pii_blur.results import Job, Outcome, PhotoResult
 
@@ -139,6 +142,30 @@ class Watcher:
     def close(self) -> None:
         """See `Progress`."""
         self.is_closed = True
+
+
+def run_fake(
+    source: Path, output: Path, task: FakeTask | None = None, run_digest: str = "1", **options: object
+) -> Summary:
+    """Run a stand-in task over `source`, by default in this process and without waiting for photos to settle."""
+    values: dict[str, object] = {"settle": 0.0, "workers": 0} | options
+    return run_batch(RunOptions(source, output, **values), task or FakeTask(), run_digest=run_digest)  # type: ignore[arg-type]
+
+
+def counts(summary: Summary) -> dict[str, int]:
+    """Return how many photos ended how."""
+    return {outcome.value: number for outcome, number in summary.counts.items() if number}
+
+
+def codes(summary: Summary) -> dict[str, str]:
+    """Return why which photo failed."""
+    return {failure.key: failure.error.code for failure in summary.failures if failure.error}
+
+
+def results(output: Path) -> dict[str, str]:
+    """Return the files in OUTPUT and what is in them."""
+    files = sorted(file for file in output.rglob("*") if file.is_file() and ".pii-blur" not in file.parts)
+    return {file.relative_to(output).as_posix(): file.read_text() for file in files}
 
 
 def make_photos(folder: Path, **texts: str) -> None:

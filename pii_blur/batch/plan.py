@@ -7,12 +7,13 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pii_blur.batch.jobs import FoundPhoto, PhotoScan, is_settled
-from pii_blur.batch.journal import Journal, Recipe
+from pii_blur.batch.entry import Recipe
+from pii_blur.batch.jobs import FoundPhoto, PhotoScan, failed, is_settled, printable
+from pii_blur.batch.journal import Journal
 from pii_blur.batch.lock import FILE_NAME as LOCK_NAME
 from pii_blur.batch.options import RunOptions
 from pii_blur.batch.places import Places
-from pii_blur.errors import NoPhotos
+from pii_blur.errors import NoPhotos, UsageFailure
 from pii_blur.results import PhotoResult, SideFiles
 
 
@@ -57,22 +58,80 @@ def make_plan(options: RunOptions, places: Places, journal: Journal, run_digest:
         now_ns: nanoseconds since 1970.
 
     Raises:
-        UsageFailure: INPUT cannot be read, or OUTPUT leads back into it.
+        UsageFailure: INPUT cannot be read, or OUTPUT leads back into it or holds what is not this run's to replace.
         NoPhotos: INPUT holds none.
     """
     plan = Plan()
     scan = PhotoScan(places, options.extensions, fold_case=_folds_case(options))
+    owners = _Owners(journal)
     for photo in scan:
-        if not options.force and _is_finished(photo, options, places, journal, run_digest):
+        if options.force:
+            is_finished = is_foreign = False
+        else:
+            owners.see(photo)
+            is_finished = _is_finished(photo, options, places, journal, run_digest)
+            is_foreign = not is_finished and journal.is_foreign(photo.key, places.job(photo.key).destination)
+        if is_finished:
             plan.finished += 1
+        elif is_foreign:
+            plan.problems.append(not_ours(photo.key))
         else:
             (plan.pending if is_settled(photo, options.settle, now_ns) else plan.waiting).append(photo)
-    plan.problems = scan.problems
+    owners.check(options, [problem.key for problem in plan.problems])
+    plan.problems = scan.problems + plan.problems
     plan.ignored = dict(scan.ignored)
     if not plan.total and not options.allow_empty:
         endings = ", ".join(options.extensions)
         raise NoPhotos(f"INPUT '{options.input}' holds no photo (files ending in {endings}); see --image-extensions")
     return plan
+
+
+def not_ours(key: str) -> PhotoResult:
+    """Return the failure of a photo whose destination holds something that is not its result."""
+    message = "OUTPUT holds a file of this name that is not its result, or was changed since; move it away, or --force"
+    return failed(key, "not_ours", message)
+
+
+class _Owners:
+    """Finds out whether OUTPUT holds the results of this INPUT, of another one, or nobody knows what."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._moved = 0
+        self._others: list[str] = []
+
+    def see(self, photo: FoundPhoto) -> None:
+        """Take a photo of INPUT into account."""
+        is_other = self._journal.is_of_another_input(photo)
+        if is_other:
+            self._others.append(photo.key)
+        self._moved += is_other is False
+
+    def check(self, options: RunOptions, foreign: list[str]) -> None:
+        """Refuse to replace the results of another INPUT, or files that no journal speaks of.
+
+        Args:
+            options: name the places.
+            foreign: keys of photos at whose destination something unknown lies.
+
+        Raises:
+            UsageFailure: that is what the run would do.
+        """
+        # An INPUT that was moved is known by its photos: most of them are what they were.
+        if len(self._others) > self._moved:
+            raise UsageFailure(
+                f"OUTPUT '{options.output}' holds results of another INPUT named like {_some(self._others)}; "
+                "give another OUTPUT, or --force to replace them"
+            )
+        if foreign and self._journal.is_new:
+            raise UsageFailure(
+                f"OUTPUT '{options.output}' already holds files named like {_some(foreign)}, and no journal says that "
+                "they are results; give another OUTPUT, or --force to replace them"
+            )
+
+
+def _some(keys: list[str]) -> str:
+    return f"'{printable(keys[0])}'" + (f" and {len(keys) - 1} more photos" if len(keys) > 1 else "")
 
 
 def recipe_for(key: str, side: SideFiles, run_digest: str) -> Recipe:

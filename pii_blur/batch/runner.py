@@ -7,28 +7,30 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
 from pii_blur.batch.engine import Engine, Task
+from pii_blur.batch.entry import Made, Recipe
+from pii_blur.batch.failing import may_stay, without_paths
 from pii_blur.batch.jobs import FoundPhoto, failed, is_settled
-from pii_blur.batch.journal import Journal, Recipe
+from pii_blur.batch.journal import Journal
 from pii_blur.batch.lock import hold_lock
 from pii_blur.batch.options import RunOptions
-from pii_blur.batch.places import Places, find_places
-from pii_blur.batch.plan import Plan, make_plan, recipe_for
+from pii_blur.batch.places import Places, find_places, is_within
+from pii_blur.batch.plan import Plan, make_plan, not_ours, recipe_for
 from pii_blur.batch.process_engine import make_engine
 from pii_blur.batch.stopping import StopOnSignals
 from pii_blur.batch.summary import Summary
-from pii_blur.errors import CannotWrite, ExitCode, RunFailure
-from pii_blur.results import Job, Outcome, PhotoResult
+from pii_blur.batch.sweeping import remove, sweep
+from pii_blur.errors import CannotWrite, ExitCode, NoPhotos, RunFailure
+from pii_blur.results import Job, Outcome, PhotoError, PhotoResult
 from pii_blur.version import __version__
 
 log = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ def plan_run(options: RunOptions, run_digest: str) -> Plan:
         NoPhotos: INPUT holds none.
     """
     places = find_places(options)
-    journal = Journal(options.journal_folder)
+    journal = Journal(options.journal_folder, places.origin)
     journal.load()
     return make_plan(options, places, journal, run_digest, time.time_ns())
 
@@ -95,47 +97,34 @@ def run_batch(
     with ExitStack() as stack:
         signals = stack.enter_context(StopOnSignals(engine.stop))
         stack.enter_context(hold_lock(options.state_folder))
-        if options.journal is not None:
-            stack.enter_context(hold_lock(options.journal))
-        journal = stack.enter_context(closing(Journal(options.journal_folder)))
+        if not is_within(options.journal_folder, options.state_folder):
+            stack.enter_context(hold_lock(options.journal_folder))
+        journal = stack.enter_context(closing(Journal(options.journal_folder, places.origin)))
         journal.load()
         plan = make_plan(options, places, journal, run_digest, time.time_ns())
         journal.open(__version__)
-        written = [folder for folder in (options.output, options.side.detections, options.side.preview) if folder]
-        sweep(written)
-        stack.callback(sweep, written)  # again at the end: workers may have been killed in between
+        check_writable(options.written_folders)
+        sweep(options.output)
+        stack.callback(sweep, options.output)  # again at the end: workers may have been killed in between
         batch = _Batch(options, places, journal, run_digest, progress)
         batch.run(plan, task, engine, signals)
         batch.summary.seconds = time.monotonic() - started
         return batch.summary
 
 
-def sweep(folders: Iterable[Path]) -> None:
-    """Remove the half-written files of a run that was killed. Only for the holder of the lock."""
-    for top in folders:
-        for folder, _, names in os.walk(top):
-            for name in names:
-                # PRIVACY: such a file may still hold the unblurred thumbnail.
-                if name.startswith(".pii-blur-") and ".part" in name:
-                    _remove(Path(folder, name))
+def check_writable(folders: Iterable[Path]) -> None:
+    """Make folders, and make sure that files can be written there, before the first photo is read.
 
-
-def _remove(file: Path) -> None:
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        log.error("'%s' is left over and cannot be removed (%s); remove it by hand", file.name, error.strerror)
-
-
-def without_paths(result: PhotoResult, folders: Iterable[Path]) -> PhotoResult:
-    """Return `result` with files below `folders` named by their keys, for logs and reports that others may read."""
-    if result.error is None:
-        return result
-    message = result.error.message
+    Raises:
+        CannotWrite: they cannot.
+    """
     for folder in folders:
-        message = re.sub(rf"(?<![\w./-]){re.escape(str(folder) + os.sep)}", "", message)
-    message = message.removeprefix(f"'{result.key}': ")
-    return replace(result, error=replace(result.error, message=message))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder, prefix=".pii-blur-", suffix=".part") as probe:
+                probe.write(b"?")
+        except OSError as error:
+            raise CannotWrite(f"'{folder}' cannot be written: {error.strerror}") from error
 
 
 class _Batch:
@@ -148,6 +137,7 @@ class _Batch:
         self._options = options
         self._places = places
         self._journal = journal
+        self._device = places.root.stat().st_dev
         self._run_digest = run_digest
         self._progress = progress
         self._in_hand: dict[str, tuple[FoundPhoto, Recipe]] = {}
@@ -190,7 +180,13 @@ class _Batch:
                 self._conclude(job, self._gone(photo.key, error), photo, recipe=None)
                 continue
             if is_settled(now, self._options.settle, time.time_ns()):
-                self._in_hand[job.key] = now, recipe_for(job.key, self._options.side, self._run_digest)
+                if not self._options.force and self._journal.is_foreign(job.key, job.destination):
+                    self._report(not_ours(job.key))
+                    continue
+                recipe = recipe_for(job.key, self._options.side, self._run_digest)
+                # PRIVACY: a result without a line, of a run killed in between, must be known as ours, and done again.
+                self._journal.start(now, job.destination, recipe)
+                self._in_hand[job.key] = now, recipe
                 yield job
             else:
                 self._report(PhotoResult(job.key, Outcome.WAITING))
@@ -212,37 +208,43 @@ class _Batch:
         self._conclude(job, result, photo, recipe)
 
     def _conclude(self, job: Job, result: PhotoResult, photo: FoundPhoto, recipe: Recipe | None) -> None:
-        if result.outcome is Outcome.FAILED:
-            self._withdraw(job)
-        self._journal.append(result, photo, recipe or recipe_for(job.key, self._options.side, self._run_digest))
+        recipe = recipe or recipe_for(job.key, self._options.side, self._run_digest)
+        earlier = None
+        if result.error is not None:
+            earlier = self._withdraw(job, result.error, photo, recipe)
+        self._journal.append(result, photo, recipe, earlier)
         self._report(result)
-        if result.outcome is Outcome.FAILED:
-            self._check_output(photo.size)
+        if result.error is not None:
+            self._check_written_folders(photo.size)
 
     def _report(self, result: PhotoResult) -> None:
         self.summary.add(result)
         if self._progress is not None:
             self._progress.photo(result)
 
-    def _withdraw(self, job: Job) -> None:
-        """Remove what lies at the destination of a photo that failed."""
-        # PRIVACY: it is the result of weaker settings or of an older picture, or nobody knows what; whoever publishes
-        # OUTPUT must find nothing there rather than that.
-        if os.path.lexists(job.destination) and (job.destination.is_symlink() or not job.destination.is_dir()):
-            log.warning("%s: failed, so that its earlier result was removed from OUTPUT", job.key)
-            _remove(job.destination)
+    def _withdraw(self, job: Job, error: PhotoError, photo: FoundPhoto, recipe: Recipe) -> Made | None:
+        """Remove the earlier result of a photo that failed, unless it may stay; return what is known of it then."""
+        earlier = self._journal.result_at(job.key, job.destination)
+        if earlier is None:
+            return None  # nothing lies there, or nothing of ours: what nobody vouches for is never touched
+        if may_stay(earlier, error, photo, recipe):
+            log.warning("%s: failed; its earlier result stays in OUTPUT", job.key)
+            return earlier
+        log.warning("%s: failed, so that its earlier result was removed from OUTPUT", job.key)
+        remove(job.destination)
+        return None
 
-    def _check_output(self, needed: int) -> None:
-        """Stop the run where OUTPUT is the reason for a failure, instead of failing every photo that is left.
+    def _check_written_folders(self, needed: int) -> None:
+        """Stop the run where a full disk is the reason for a failure, instead of failing every photo that is left.
 
         Raises:
-            CannotWrite: OUTPUT is full or has become read-only.
+            CannotWrite: a folder that is written to is full or has become read-only.
         """
-        output = self._options.output
-        if not os.access(output, os.W_OK):
-            raise CannotWrite(f"OUTPUT '{output}' cannot be written any more")
-        if shutil.disk_usage(output).free < needed + SPARE_BYTES:
-            raise CannotWrite(f"the disk of OUTPUT '{output}' is full; make room and run the same command again")
+        for folder in self._options.written_folders:
+            if not os.access(folder, os.W_OK):
+                raise CannotWrite(f"'{folder}' cannot be written any more")
+            if shutil.disk_usage(folder).free < needed + SPARE_BYTES:
+                raise CannotWrite(f"the disk of '{folder}' is full; make room and run the same command again")
 
     def _account_for_lost_jobs(self) -> None:
         for key in list(self._in_hand):
@@ -250,8 +252,18 @@ class _Batch:
             lost = failed(key, "internal", "internal error, please report: the engine gave no result")
             self._conclude(self._places.job(key), lost, photo, recipe)
 
-    @staticmethod
-    def _gone(key: str, error: OSError) -> PhotoResult:
+    def _gone(self, key: str, error: OSError) -> PhotoResult:
+        """Return the failure of a photo that cannot be looked at any more.
+
+        Raises:
+            NoPhotos: it is not this photo alone, but INPUT that has gone.
+        """
+        try:
+            is_there = self._places.root.stat().st_dev == self._device
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise NoPhotos(f"INPUT '{self._places.root}' has gone; bring it back and run the same command again")
         if isinstance(error, FileNotFoundError):
             return failed(key, "missing", "the photo was there when INPUT was listed, but is gone now")
         return failed(key, "unreadable", f"the photo cannot be looked at ({error.strerror})")

@@ -61,7 +61,11 @@ class Stage:
 
     def started(self) -> dict[str, list[int]]:
         """Return the worker processes that took each photo."""
-        return {file.name: [int(pid) for pid in file.read_text().split()] for file in self.record.glob("*.jpg")}
+        return {
+            file.name: [int(pid) for pid in file.read_text().split()]
+            for file in self.record.glob("*.jpg")
+            if file.stat().st_size
+        }
 
     def results(self) -> set[str]:
         """Return the names of the files in OUTPUT."""

@@ -7,19 +7,22 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from pii_blur.batch.engine import SerialEngine
+from pii_blur.batch.failing import without_paths
+from pii_blur.batch.lock import hold_lock
 from pii_blur.batch.options import RunOptions
 from pii_blur.batch.plan import digest_run
-from pii_blur.batch.runner import plan_run, run_batch, without_paths
+from pii_blur.batch.runner import plan_run, run_batch
 from pii_blur.batch.summary import Summary
-from pii_blur.errors import ExitCode, NoPhotos, UsageFailure
+from pii_blur.errors import CannotWrite, ExitCode, NoPhotos, UsageFailure
 from pii_blur.results import Job, Outcome, PhotoError, PhotoResult, SideFiles
-from tests.fakes import FakeTask, Watcher, make_photo, make_photos
+from tests.fakes import FakeTask, Watcher, counts, make_photo, make_photos, results, run_fake
 
 Run = Callable[..., Summary]
 
@@ -37,21 +40,7 @@ def output(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(source: Path, output: Path) -> Run:
     """Return a function that runs the stand-in task over `source`, in this process."""
-
-    def run_once(task: FakeTask | None = None, run_digest: str = "1", **options: object) -> Summary:
-        values: dict[str, object] = {"settle": 0.0, "workers": 0} | options
-        return run_batch(RunOptions(source, output, **values), task or FakeTask(), run_digest=run_digest)  # type: ignore[arg-type]
-
-    return run_once
-
-
-def counts(summary: Summary) -> dict[str, int]:
-    return {outcome.value: number for outcome, number in summary.counts.items() if number}
-
-
-def results(output: Path) -> dict[str, str]:
-    files = sorted(file for file in output.rglob("*") if file.is_file() and ".pii-blur" not in file.parts)
-    return {file.relative_to(output).as_posix(): file.read_text() for file in files}
+    return partial(run_fake, source, output)
 
 
 def test_run_mirrors_the_tree_and_counts(run: Run, source: Path, output: Path) -> None:
@@ -80,46 +69,12 @@ def test_changed_photos_settings_and_results_are_done_again(run: Run, source: Pa
     make_photos(source, a="blur", b="blur", c="blur")
     run()
     make_photo(source / "a.jpg", "blur again")
-    (output / "b.jpg").write_text("an original that somebody copied here")
     (output / "c.jpg").unlink()
-    assert counts(run()) == {"blurred": 3}
+    assert counts(run()) == {"blurred": 2, "skipped": 1}
     assert results(output) == {"a.jpg": "hidden: blur again", "b.jpg": "hidden: blur", "c.jpg": "hidden: blur"}
     assert counts(run(run_digest="2")) == {"blurred": 3}
     assert counts(run(run_digest="2", force=True)) == {"blurred": 3}
     assert counts(run(run_digest="2")) == {"skipped": 3}
-
-
-def test_destination_that_nobody_vouches_for_is_replaced(run: Run, source: Path, output: Path) -> None:
-    """A file in OUTPUT alone is never taken for done."""
-    make_photos(source, a="blur")
-    make_photo(output / "a.jpg", "the original, copied by hand")
-    assert counts(run()) == {"blurred": 1}
-    assert results(output) == {"a.jpg": "hidden: blur"}
-
-
-@pytest.mark.parametrize("text", ["fail", "bug"])
-def test_photo_that_fails_leaves_nothing_at_its_destination(run: Run, source: Path, output: Path, text: str) -> None:
-    """Neither the result of weaker settings nor a file that somebody put there."""
-    make_photos(source, a="some picture")
-    run()
-    make_photo(source / "a.jpg", text)
-    make_photo(source / "b.jpg", text)
-    make_photo(output / "b.jpg", "the original, copied by hand")
-    assert run().exit_code is ExitCode.SOME_PHOTOS_FAILED
-    assert results(output) == {}
-
-
-def test_photo_that_fails_never_removes_what_a_link_leads_to(
-    run: Run, source: Path, output: Path, tmp_path: Path
-) -> None:
-    """Only the link in OUTPUT goes."""
-    make_photos(source, a="fail")
-    elsewhere = make_photo(tmp_path / "elsewhere.jpg", "kept")
-    output.mkdir()
-    (output / "a.jpg").symlink_to(elsewhere)
-    run()
-    assert elsewhere.read_text() == "kept"
-    assert results(output) == {}
 
 
 def test_journal_can_live_elsewhere(run: Run, source: Path, tmp_path: Path) -> None:
@@ -130,6 +85,13 @@ def test_journal_can_live_elsewhere(run: Run, source: Path, tmp_path: Path) -> N
     assert (journal / "journal.jsonl").is_file()
     assert not (tmp_path / "out" / ".pii-blur" / "journal.jsonl").exists()
     assert counts(run(journal=journal)) == {"skipped": 1}
+
+
+def test_journal_may_be_named_where_it_is_anyway(run: Run, source: Path, output: Path) -> None:
+    """--journal OUTPUT/.pii-blur is no second run."""
+    make_photos(source, a="blur")
+    run(journal=output / ".pii-blur")
+    assert counts(run()) == {"skipped": 1}
 
 
 def test_photo_that_is_being_written_waits_and_is_done_later(run: Run, source: Path, output: Path) -> None:
@@ -232,6 +194,20 @@ def test_messages_name_photos_by_their_keys(message: str, shown: str) -> None:
     assert without_paths(result, folders) == replace(result, error=PhotoError("x", shown, "read"))
 
 
+def test_side_folders_that_cannot_be_written_stop_the_run_before_any_photo(
+    run: Run, source: Path, output: Path, tmp_path: Path
+) -> None:
+    """Exit code 6, not a failure a photo."""
+    make_photos(source, a="blur")
+    (tmp_path / "file").write_text("")
+    for side in (SideFiles(detections=tmp_path / "file" / "d"), SideFiles(preview=tmp_path / "file")):
+        with pytest.raises(CannotWrite, match="cannot be written"):
+            run(side=side)
+    assert results(output) == {}
+    run(side=SideFiles(preview=tmp_path / "new" / "seen"))
+    assert list((tmp_path / "new").rglob("*")) == [tmp_path / "new" / "seen"], "made, and nothing left in it"
+
+
 def test_no_photo_is_an_error_unless_allowed(run: Run, source: Path) -> None:
     """Exit code 5 tells a wrong path or an empty mount from a day without work."""
     source.mkdir()
@@ -265,15 +241,29 @@ def test_plan_knows_what_is_finished(run: Run, source: Path, output: Path) -> No
     assert ([photo.key for photo in plan.pending], plan.finished) == (["b.jpg"], 1)
 
 
-def test_left_over_files_of_a_killed_run_are_removed(run: Run, source: Path, output: Path, tmp_path: Path) -> None:
+def test_left_over_files_of_a_killed_run_are_removed(run: Run, source: Path, output: Path) -> None:
     """They may hold an unblurred thumbnail; nobody's other files are touched."""
     make_photos(source, a="blur")
     for name in ("sub/.pii-blur-abc.part", "sub/.pii-blur-abc.part_exiftool_tmp", "other.part", "sub/mine.jpg"):
         make_photo(output / name)
-    make_photo(tmp_path / "seen" / ".pii-blur-x.part")
-    run(side=SideFiles(preview=tmp_path / "seen"))
+    run()
     assert list(results(output)) == ["a.jpg", "other.part", "sub/mine.jpg"]
-    assert not list((tmp_path / "seen").iterdir())
+
+
+def test_files_of_other_runs_are_not_swept(run: Run, source: Path, output: Path, tmp_path: Path) -> None:
+    """Neither in side folders, which runs may share, nor in an OUTPUT inside ours or round it with a run at work."""
+    make_photos(source, a="blur")
+    shared = make_photo(tmp_path / "seen" / ".pii-blur-x.part")
+    inside = make_photo(output / "inner" / "deep" / ".pii-blur-x.part")
+    with hold_lock(output / "inner" / ".pii-blur"):
+        run(side=SideFiles(preview=tmp_path / "seen"))
+        assert shared.exists() and inside.exists()
+    ours = make_photo(output / ".pii-blur-x.part")
+    with hold_lock(tmp_path / ".pii-blur"):
+        run()
+        assert inside.exists() and ours.exists()
+    run()
+    assert shared.exists() and not inside.exists() and not ours.exists()
 
 
 def test_left_over_files_of_a_killed_worker_are_removed_in_the_same_run(run: Run, source: Path, output: Path) -> None:
