@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pii_blur.photo.jpeg_segments import APP1, EXTENDED_XMP, XMP, Segment
+from pii_blur.photo.jpeg_segments import APP1, EXIF, EXTENDED_XMP, XMP, Segment
 
 # SOF0 to SOF15 without DHT, JPG, DAC; length and number of components agree; each component: id, sampling, table.
 _FRAME = re.compile(
@@ -50,6 +50,7 @@ _FLIR = b"FLIR\0"
 
 # Bytes of a segment's payload that repeat in each part of a block that is spread over several segments.
 _PART_HEADERS = {
+    (APP1, EXIF): len(EXIF),
     (APP1, EXTENDED_XMP): len(EXTENDED_XMP) + 32 + 4 + 4,
     (APP1, _FLIR): 8,
     (0xE2, b"ICC_PROFILE\0"): 14,

@@ -19,6 +19,7 @@ from PIL import JpegImagePlugin
 
 from pii_blur.errors import PhotoFailure
 from pii_blur.mask import UNTOUCHED
+from pii_blur.photo.exif_ifd import is_given_up
 from pii_blur.photo.exiftool import ExifTool
 from pii_blur.photo.guard_blocks import Blocks, read_blocks, same_meaning, step_of, touched_mcus
 from pii_blur.photo.guard_detail import shows_through, weakest
@@ -119,7 +120,9 @@ def _compared(written: bytes, photo: Photo, exiftool: ExifTool) -> Iterator[tupl
 
 def _changed_tags(before: Parts, after: Parts, exiftool: ExifTool) -> list[str]:
     """Return the tags that are not what they were, though they must be."""
-    old, new = (exiftool.read_tags(parts.carrier, parts.suffix, "-b") for parts in (before, after))
+    # What could not be told apart was not kept.
+    left_out = ("--EXIF:all", "--MakerNotes:all") if is_given_up(before.exif, after.exif) else ()
+    old, new = (exiftool.read_tags(parts.carrier, parts.suffix, "-b", *left_out) for parts in (before, after))
     changed = changed_tags(old, new, is_cmyk=before.is_cmyk and not after.is_cmyk)
     return [tag for tag in changed if not holds_picture(old.get(tag, ""))]
 

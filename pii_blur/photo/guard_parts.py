@@ -22,6 +22,7 @@ _NO_LIMIT = 1 << 40  # the source was within its limits, and the result must be 
 # A nameless APP0 is Canon's CIFF; FLIR's pictures are blanked where they stand, with or without a signature.
 _OF_TAGS = ("APP0 JFXX", "APP1 Exif", "APP1 xap", "APP1 xmp", "APP1 FLIR", "APP2 MPF", "APP2 FPXR", "APP13 Photoshop")
 _OF_TAGS_ALONE = ("APP0", "APP14 Adobe")
+_EXIF = ("APP1 Exif", "eXIf", "Exif")
 _PROFILE = "APP2 ICC_PROFILE"
 
 
@@ -58,6 +59,11 @@ class Parts:
         assert self.contents is not None
         height, width = self.contents.raster.samples.shape[:2]
         return width, height
+
+    @property
+    def exif(self) -> bytes:
+        """The Exif block as it stands in the file, empty if there is none."""
+        return next((data for name, data in self.blocks if name in _EXIF), b"")
 
     @property
     def is_cmyk(self) -> bool:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pii_blur.photo.embedded import find_pictures
+from pii_blur.photo.exif_ifd import uncompressed_pictures
 
 Luma = NDArray[np.uint8]
 
@@ -70,6 +71,8 @@ def foreign_pictures(blocks: Iterable[tuple[str, bytes]], expected: Expected) ->
     """
     thumbnails = 0
     for name, data in blocks:
+        if uncompressed_pictures(data):
+            return f"uncompressed picture in {name}"
         rest = data
         for one in find_pictures(data):
             if one.kind != "JPEG" or one.encoded:

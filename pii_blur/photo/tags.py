@@ -12,7 +12,7 @@ EXIF_THUMBNAIL = "EXIF thumbnail"
 # Tags that belong to a picture, by the beginning of their name in exiftool's answers, and what to call it in a report.
 _PICTURES = {
     "IFD1:": EXIF_THUMBNAIL,
-    "IFD2:": "EXIF preview",
+    **{f"IFD{number}:": "EXIF preview" for number in range(2, 16)},
     "MPF": "MPF index",
     "MPImage": "MPF index",
     "FlashPix:": "FlashPix",

@@ -17,6 +17,7 @@ from pii_blur.photo.cleaner import Cleaner
 from pii_blur.photo.contents import Built, Contents
 from pii_blur.photo.embedded import Embedded, find_pictures, join_blocks
 from pii_blur.photo.encode import encode_anew, encode_jpeg, facts_of, make_thumbnail
+from pii_blur.photo.exif_ifd import uncompressed_pictures
 from pii_blur.photo.exiftool import ExifTool
 from pii_blur.photo.flir import blank_thermal
 from pii_blur.photo.formats import Format, format_of
@@ -143,9 +144,8 @@ def _without_extras_jpeg(photo: Photo, facts: PhotoFacts, exiftool: ExifTool) ->
     stored = as_stored(photo.pixels, facts.orientation)
     segments, keep, has_extras = source.segments, [], False
     for block in join_blocks(segments):
-        has_extras |= block.data.startswith(JFXX) or (
-            block.name.startswith("APP1 FLIR") and bool(blank_thermal(block.data)[1])
-        )
+        has_extras |= block.data.startswith(JFXX) or bool(uncompressed_pictures(block.data))
+        has_extras |= block.name.startswith("APP1 FLIR") and bool(blank_thermal(block.data)[1])
         for one in find_pictures(block.data):
             if _shows_same(block.data, one, stored):
                 keep.append(block.data[one.start : one.end])
@@ -165,7 +165,8 @@ def _without_extras_other(photo: Photo, contents: Contents, exiftool: ExifTool) 
     facts = facts_of(photo)
     stored = as_stored(photo.pixels, facts.orientation)
     found = [(block, one) for _, block in contents.blocks for one in find_pictures(block)]
-    if not contents.strays and all(_shows_same(block, one, stored) for block, one in found):
+    has_bare = any(uncompressed_pictures(block) for _, block in contents.blocks)
+    if not contents.strays and not has_bare and all(_shows_same(block, one, stored) for block, one in found):
         return Built(facts.data, "copied")
     return _format_of(facts).strip(facts.data, Cleaner(exiftool))
 
