@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
 
@@ -25,6 +26,7 @@ from pii_blur.errors import ExitCode, RunFailure
 from pii_blur.labels import DEFAULT_LABELS, Label
 from pii_blur.obfuscate.obfuscator import METHODS
 from pii_blur.progress import BarProgress, LineProgress
+from pii_blur.results import DETECTIONS_FORMATS
 from pii_blur.settings import DEFAULT_MODEL
 from pii_blur.sphere.views import PLANS
 from pii_blur.streams import logging_to, stdout_for_results
@@ -110,7 +112,8 @@ def _show_summary(summary: Summary, command: Command, results: TextIO) -> ExitCo
     if summary.stop_reason:
         log.error("%s", summary.stop_reason)
     if not command.quiet:
-        print(summary.line(), file=sys.stderr)
+        with suppress(OSError):  # the terminal has gone
+            print(summary.line(), file=sys.stderr)
     if command.json:
         _print_json(summary.to_json(), results)
     return summary.exit_code
@@ -241,7 +244,7 @@ def _add_side_files(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--detections", metavar="DIR", type=Path, help="write what was found, one JSON a photo")
     group.add_argument(
         "--detections-format",
-        choices=["pii-blur", "understand-ai"],
+        choices=DETECTIONS_FORMATS,
         default="pii-blur",
         help="of these files (default: %(default)s)",
     )

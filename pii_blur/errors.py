@@ -28,6 +28,7 @@ class ExitCode(enum.IntEnum):
     NO_PHOTOS = 5
     CANNOT_WRITE = 6
     ALREADY_RUNNING = 75
+    HANGUP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from tqdm import tqdm
@@ -56,12 +58,24 @@ class BarProgress:
         if self._bar is not None:
             hidden = f"{count(self._people, 'person', 'people')}, {count(self._vehicles, 'vehicle')}"
             self._bar.set_postfix_str(hidden, refresh=False)
-            self._bar.update()
+            with self._terminal_may_be_gone():
+                self._bar.update()
 
     def close(self) -> None:
         """See `batch.runner.Progress`."""
         if self._bar is not None:
-            self._bar.close()
+            with self._terminal_may_be_gone():
+                self._bar.close()
+
+    @contextmanager
+    def _terminal_may_be_gone(self) -> Iterator[None]:
+        """Go on without the bar where it cannot be drawn any more: the photos in hand are still to be finished."""
+        try:
+            yield
+        except OSError:
+            if self._bar is not None:
+                self._bar.disable = True
+            self._bar = None
 
 
 def describe(result: PhotoResult) -> str:
@@ -73,7 +87,8 @@ def describe(result: PhotoResult) -> str:
         return f"{result.key}: waiting: it changed a moment ago and may still be on its way"
     what = "nothing found"
     if result.outcome is Outcome.BLURRED:
-        what = f"hid {count(result.people, 'person', 'people')}, {count(result.vehicles, 'vehicle')}"
+        counts = f"{count(result.people, 'person', 'people')}, {count(result.vehicles, 'vehicle')}"
+        what = f"hid {counts if result.regions else 'zones only'}"
     details = [detail for detail in (result.projection, result.way) if detail]
     if result.removed:
         details.append(f"removed {', '.join(result.removed)}")

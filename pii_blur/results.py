@@ -9,6 +9,8 @@ from typing import Any
 
 from pii_blur.errors import PhotoFailure
 
+DETECTIONS_FORMATS = ("pii-blur", "understand-ai")
+
 
 class Outcome(enum.StrEnum):
     """How a photo ended."""
@@ -41,15 +43,23 @@ class SideFiles:
 
     Attributes:
         detections: folder that receives one JSON a photo, or None.
-        detections_format: ``pii-blur`` or ``understand-ai``.
+        detections_format: one of `DETECTIONS_FORMATS`.
         from_detections: folder to read the regions from instead of detecting, or None.
         preview: folder that receives the blurred photo with boxes drawn on it, or None.
+
+    Raises:
+        ValueError: an unknown format.
     """
 
     detections: Path | None = None
     detections_format: str = "pii-blur"
     from_detections: Path | None = None
     preview: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.detections_format not in DETECTIONS_FORMATS:
+            known = ", ".join(DETECTIONS_FORMATS)
+            raise ValueError(f"detections_format is one of {known}, not '{self.detections_format}'")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
-"""Ctrl-C and SIGTERM: the first lets photos in hand finish, the second stops at once. Knows nothing of photos."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first lets photos in hand finish, the second stops at once."""
 
 from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
@@ -13,6 +14,8 @@ from pii_blur.errors import ExitCode
 log = logging.getLogger(__name__)
 
 EXIT_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+if sys.platform != "win32":
+    EXIT_CODES[signal.SIGHUP] = ExitCode.HANGUP  # the terminal or the connection has gone
 
 
 class StopOnSignals:
@@ -34,7 +37,7 @@ class StopOnSignals:
     def __enter__(self) -> StopOnSignals:
         if threading.current_thread() is threading.main_thread():
             for number in EXIT_CODES:
-                if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell sets it for background jobs
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell sets it for background jobs, and nohup
                     self._before[number] = signal.signal(number, self._handle)
         return self
 

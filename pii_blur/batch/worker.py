@@ -63,9 +63,11 @@ def _next_job(connection: Connection) -> Job | None:
 
 
 def _leave_signals_to_parent() -> None:
-    """Let Ctrl-C and SIGTERM reach only the parent, which lets photos in hand finish; so do programs started here."""
+    """Let Ctrl-C, SIGTERM and SIGHUP reach only the parent, which lets photos in hand finish. Programs inherit this."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if hasattr(os, "setsid"):
         # exiftool installs its own Ctrl-C handler, so it must not sit in the terminal's process group at all.
         os.setsid()

@@ -132,7 +132,7 @@ def test_run_killed_after_some_photos_does_only_the_rest(stage: Stage) -> None:
     assert [len(pids) for _, pids in sorted(stage.started().items())] == [1, 1, 1, 2, 1]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_signal_finishes_the_photo_in_hand(stage: Stage, number: signal.Signals, code: int) -> None:
     """Exit code of the signal, a whole journal, and the same command goes on. All processes get it, as from Ctrl-C."""
     make_photos(stage.source, a="blur", b="blur", c="blur")
@@ -151,6 +151,26 @@ def test_signal_finishes_the_photo_in_hand(stage: Stage, number: signal.Signals,
 
     code, _, err = stage.finish("--workers", "1")
     assert (code, "done 2, nothing found 0, skipped 1" in err) == (0, True), err
+
+
+def test_closed_terminal_finishes_the_photo_in_hand(stage: Stage) -> None:
+    """The signal comes, and nothing can be shown any more."""
+    make_photos(stage.source, a="blur", b="blur")
+    here, there = os.openpty()
+    words = [str(stage.record), str(stage.gate), str(stage.source), str(stage.output), "40", "--settle", "0"]
+    command = [sys.executable, "-c", DRIVER, *words, "--workers", "1"]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=there, stdout=there, stderr=there, start_new_session=True)
+    os.close(there)
+    wait_until(stage.started)
+    process.send_signal(signal.SIGHUP)
+    shown = b""
+    while b"stopping after the photos in hand" not in shown:
+        shown += os.read(here, 1000)
+    os.close(here)
+    stage.gate.touch()
+    assert process.wait(timeout=60) == 129
+    assert stage.results() == {"a.jpg"}
+    assert stage.finish()[0] == 0
 
 
 def test_second_signal_stops_at_once(stage: Stage) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
+import os
 
 import pytest
 
@@ -16,6 +18,7 @@ BLURRED = PhotoResult(
     Outcome.BLURRED,
     people=1,
     vehicles=3,
+    regions=9,
     projection="full panorama (GPano)",
     way="re-encoded",
     removed=("MPF", "trailer"),
@@ -36,6 +39,7 @@ class Terminal(io.StringIO):
             BLURRED,
             "s/a.jpg: hid 1 person, 3 vehicles (full panorama (GPano); re-encoded; removed MPF, trailer; 1.2 s)",
         ),
+        (PhotoResult("a.jpg", Outcome.BLURRED, way="lossless"), "a.jpg: hid zones only (lossless; 0.0 s)"),
         (PhotoResult("a.jpg", Outcome.CLEAN, way="copied"), "a.jpg: nothing found (copied; 0.0 s)"),
         (PhotoResult("a.jpg", Outcome.WAITING), "a.jpg: waiting: it changed a moment ago and may still be on its way"),
         (FAILED, "b.jpg: failed: it is cut off [truncated]"),
@@ -60,6 +64,26 @@ def test_bar_shows_counts_and_failures_get_a_line_above_it() -> None:
     assert "1 person, 3 vehicles" in shown
     assert "error: b.jpg: failed: it is cut off [truncated]\n" in shown
     assert "s/a.jpg" not in shown
+
+
+class ClosedTerminal(Terminal):
+    is_closed = False
+
+    def write(self, text: str) -> int:
+        if self.is_closed:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().write(text)
+
+
+def test_terminal_that_goes_stops_nothing() -> None:
+    """Photos in hand are finished after the window was closed."""
+    stream = ClosedTerminal()
+    progress = BarProgress(stream)
+    progress.start(2)
+    stream.is_closed = True
+    progress.photo(BLURRED)
+    progress.photo(BLURRED)
+    progress.close()
 
 
 def test_elsewhere_each_photo_has_a_line_with_its_time() -> None:
