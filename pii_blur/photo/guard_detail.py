@@ -2,16 +2,17 @@
 
 A blur lets only a trace of fine detail through. So the fine detail of the source is compared with that of the result,
 block by block: the share of the former that is found in the latter is near 1 where the photo shows through and near 0
-where it was hidden. Detail is what no smooth shading makes: what polynomials up to the third degree leave of a block.
-A flat sky, which a blur cannot change, therefore has none to look for; and grain that is added on purpose has no share
-in it, but makes the measurement less certain, which is counted.
+where it was hidden. Detail is what no smooth shading makes: neither polynomials up to the third degree nor the three
+lowest cosines, which are all that coarse coding leaves of a sky. A flat sky, which a blur cannot change, therefore has
+none to look for. Grain that is added on purpose has no share in it, but makes the measurement less certain, which is
+counted. Where much is left nevertheless, it is compared with what a blur of the promised width would leave: wide
+stripes pass any of them.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -30,34 +31,38 @@ _BLOCK = 8  # what JPEG codes as one, so that the ringing of what lies beside a 
 # It is the least by default, but for what rounding the mask's values down takes away.
 _SIGMA = 2.4
 
-# Sum of squares of a block's detail: 0.75 grey levels in the mean. A soft wave of full contrast that the promised blur
-# passes by half has about as much; what it passes by more has less.
+# Sum of squares of a block's detail: 0.75 grey levels in the mean. Less is noise.
 _LEAST_ENERGY = 36.0
-# MEASURED on 550 regions of 22 panoramas: a block keeps at most 0.45 of its detail, a region 0.13; the photo itself,
+_LEAST_ENERGY_OF_REGION = 16 * _LEAST_ENERGY
+# MEASURED on 550 regions of 22 panoramas: a block keeps at most 0.54 of its detail, a region 0.17; the photo itself,
 # coded anew, 0.9 and more.
 _MOST_SHARE_OF_BLOCK = 0.75
-_SURE = 4.0  # standard errors
 _MOST_SHARE_OF_REGION = 0.3
-_LEAST_ENERGY_OF_REGION = 16 * _LEAST_ENERGY
-# Pixels made large, or a blur that promises nothing: not the photo itself.
-_MOST_SHARE_UNMEASURED = 0.9
-_MOST_SHARE_UNMEASURED_BLOCK = 0.98
+_SURE = 4.0  # standard errors
+_MORE_THAN_A_BLUR = 0.2
+# Pixels made large, or a blur that promises nothing, may keep any detail, but not be the photo itself: what differs is
+# to be more than coding makes.
+_LEAST_DIFFERENCE = 0.1
+_MOST_SHARE_OF_SPECK = 0.9
 
 _PORTION = 1 << 13  # blocks at a time, so that memory does not grow with what is hidden
+_COARSEST = 32  # a blur wider than that many times the least is looked at as if it were no wider
 
 
-def _smooth_basis() -> Values:
-    """Return float32 (64, 16): an orthonormal basis of the 8 x 8 blocks that polynomials to the third degree make."""
+def _smooth_bases() -> Values:
+    """Return float32 (64, 25): two orthonormal bases of smooth 8 x 8 blocks, 16 polynomials and 9 cosines."""
     polynomials = np.linalg.qr(np.vander(np.linspace(-1, 1, _BLOCK), _BLOCK // 2, increasing=True))[0]
-    return np.kron(polynomials, polynomials).astype(np.float32)
+    cosines = np.cos(np.outer(2 * np.arange(_BLOCK) + 1, np.arange(3)) * np.pi / (2 * _BLOCK))
+    cosines /= np.linalg.norm(cosines, axis=0)
+    return np.hstack([np.kron(polynomials, polynomials), np.kron(cosines, cosines)]).astype(np.float32)
 
 
-_SMOOTH = _smooth_basis()
-_DEGREES_OF_FREEDOM = _BLOCK**2 - _SMOOTH.shape[1]
+_SMOOTH = _smooth_bases()
+_POLYNOMIALS = 16
+_DEGREES_OF_FREEDOM = _BLOCK**2 - _POLYNOMIALS
 _SIGMAS_PX = np.array([sigma_of(level) for level in range(256)])
 _SIGMAS_PX[UNKNOWN] = _SIGMA  # what nobody described is held to the least
 _UNMEASURED: Flags = (np.arange(256) > RIM) & (_SIGMAS_PX < _SIGMA)
-_COARSEST = 32  # a blur wider than that many times the least is looked at as if it were no wider
 
 
 def shows_through(source: Plane, result: Plane, mask: Mask, *, step: int = 1) -> tuple[int, int] | None:
@@ -78,59 +83,76 @@ def shows_through(source: Plane, result: Plane, mask: Mask, *, step: int = 1) ->
     top, bottom = int(rows[0]) // _COARSEST * _COARSEST, -(-(int(rows[-1]) + 1) // _COARSEST) * _COARSEST
     source, result, mask = _padded(source[top:bottom]), _padded(result[top:bottom]), _padded(mask[top:bottom])
     grid = weakest(mask, _BLOCK, _BLOCK)
-    place = _in_specks(source, result, mask, grid) or _in_blocks(source, result, grid, _UNMEASURED_RULE)
+    place = _in_specks(source, result, mask, grid)
+    # Pixels made large are no larger than those of subsampled colour.
+    if place is None and step == 1:
+        place = _unchanged(source, result, _UNMEASURED[grid])
     factor = 1
     while place is None and min(source.shape) >= _BLOCK and factor <= _COARSEST:
-        least_sigma = _SIGMA * step * factor
-        place = _in_blocks(source, result, grid, _Rule(least_sigma / 2 <= _SIGMAS_PX, least_sigma <= _SIGMAS_PX))
+        inside = (_SIGMA * step * factor <= _SIGMAS_PX)[grid]
+        if factor > 1 and not inside.any():
+            break
+        place = _in_blocks(source, result, inside)
         place = place and (place[0] * factor, place[1] * factor)
         factor *= 2
         mask = _padded(weakest(mask, 2, 2))
         grid = weakest(mask, _BLOCK, _BLOCK)
-        if not (_SIGMA * step * factor / 2 <= _SIGMAS_PX)[grid].any():
-            break
         source, result = _padded(_halved(source)), _padded(_halved(result))
     return place and (place[0], place[1] + top)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """Which blocks are looked at, by the weakest value of the mask in them, and how much detail may be left.
-
-    Attributes:
-        levels: bool (256,): together with those round them.
-        single_levels: bool (256,): also each by itself; some of `levels`.
-        most_of_region, most_of_block: share of the source's detail.
-    """
-
-    levels: Flags
-    single_levels: Flags
-    most_of_region: float = _MOST_SHARE_OF_REGION
-    most_of_block: float = _MOST_SHARE_OF_BLOCK
-
-
-_UNMEASURED_RULE = _Rule(_UNMEASURED, _UNMEASURED, _MOST_SHARE_UNMEASURED, _MOST_SHARE_UNMEASURED_BLOCK)
-
-
-def _in_blocks(source: Plane, result: Plane, grid: Mask, rule: _Rule) -> tuple[int, int] | None:
+def _in_blocks(source: Plane, result: Plane, inside: Flags) -> tuple[int, int] | None:
     """Look at each block by itself, then at all blocks of a region together."""
-    inside = rule.levels[grid]
     if not inside.any():
         return None
     count, labels, _, middles = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
     energies, commons = np.zeros(count), np.zeros(count)
-    for rows, columns, energy, common, rest in _measured(source, result, inside):
+    for at, energy, common, rest in _measured(source, result, inside):
         share = common / energy
         error = np.sqrt(np.maximum(rest - share * common, 0) / energy / (_DEGREES_OF_FREEDOM - 1))
-        is_seen = share - _SURE * error > rule.most_of_block
-        seen = np.flatnonzero(is_seen & rule.single_levels[grid[rows, columns]])
-        if seen.size:
-            return int(columns[seen[0]]) * _BLOCK, int(rows[seen[0]]) * _BLOCK
-        label = labels[rows, columns]
+        seen = np.zeros(inside.shape, dtype=np.bool_)
+        seen[at[0], at[1]] = share - _SURE * error > _MOST_SHARE_OF_BLOCK
+        if place := _more_than_a_blur(source, result, seen, each=True):
+            return place
+        label = labels[at[0], at[1]]
         energies += np.bincount(label, energy, count)
         commons += np.bincount(label, common, count)
-    seen = np.flatnonzero((energies >= _LEAST_ENERGY_OF_REGION) & (commons > rule.most_of_region * energies))
-    return (int(middles[seen[0]][0]) * _BLOCK, int(middles[seen[0]][1]) * _BLOCK) if seen.size else None
+    seen_regions = (energies >= _LEAST_ENERGY_OF_REGION) & (commons > _MOST_SHARE_OF_REGION * energies)
+    for number in np.flatnonzero(seen_regions):
+        if _more_than_a_blur(source, result, labels == number, each=False):
+            return int(middles[number][0]) * _BLOCK, int(middles[number][1]) * _BLOCK
+    return None
+
+
+def _more_than_a_blur(source: Plane, result: Plane, suspects: Flags, *, each: bool) -> tuple[int, int] | None:
+    """Compare what is left of some blocks with what the promised blur would leave of them; mostly there are none."""
+    rows, columns = np.nonzero(suspects)
+    if not rows.size:
+        return None
+    reach = 2  # blocks; the blur is taken of a window round the suspects, wide enough that its edge does not matter
+    top, left = (max(int(axis.min()) - reach, 0) for axis in (rows, columns))
+    bottom, right = (int(axis.max()) + 1 + reach for axis in (rows, columns))
+    window = (slice(top * _BLOCK, bottom * _BLOCK), slice(left * _BLOCK, right * _BLOCK))
+    blurred = np.asarray(cv2.GaussianBlur(source[window], (0, 0), _SIGMA), dtype=np.uint8)
+    inside = suspects[top:bottom, left:right]
+    pairs = zip(*(_measured(source[window], plane, inside) for plane in (result[window], blurred)), strict=True)
+    energies, commons, blurs = 0.0, 0.0, 0.0
+    for (at, energy, common, _), (_, _, blur, _) in pairs:
+        seen = np.flatnonzero(common > blur + _MORE_THAN_A_BLUR * energy)
+        if each and seen.size:
+            return (int(at[1][seen[0]]) + left) * _BLOCK, (int(at[0][seen[0]]) + top) * _BLOCK
+        energies, commons, blurs = energies + energy.sum(), commons + common.sum(), blurs + blur.sum()
+    return None if each or commons <= blurs + _MORE_THAN_A_BLUR * energies else (left * _BLOCK, top * _BLOCK)
+
+
+def _unchanged(source: Plane, result: Plane, inside: Flags) -> tuple[int, int] | None:
+    """Look for blocks that hold detail and are the source's."""
+    for at, energy, _, _ in _measured(source, result, inside):
+        difference = _blocks(result, *at) - _blocks(source, *at)
+        seen = np.flatnonzero(_products(difference, difference) < _LEAST_DIFFERENCE * energy)
+        if seen.size:
+            return int(at[1][seen[0]]) * _BLOCK, int(at[0][seen[0]]) * _BLOCK
+    return None
 
 
 def _in_specks(source: Plane, result: Plane, mask: Mask, grid: Mask) -> tuple[int, int] | None:
@@ -144,31 +166,32 @@ def _in_specks(source: Plane, result: Plane, mask: Mask, grid: Mask) -> tuple[in
         before, after = (plane[window].astype(np.float32) for plane in (source, result))
         before, after = ((plane - cv2.blur(plane, (3, 3)))[inside] for plane in (before, after))
         energy = float((before * before).sum())
-        if energy >= _LEAST_ENERGY_OF_REGION and float((before * after).sum()) > _MOST_SHARE_UNMEASURED * energy:
+        if energy >= _LEAST_ENERGY_OF_REGION and float((before * after).sum()) > _MOST_SHARE_OF_SPECK * energy:
             return int(left) * _BLOCK, int(top) * _BLOCK
     return None
 
 
-_Measured = tuple[NDArray[np.intp], NDArray[np.intp], Values, Values, Values]
+_At = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
-def _measured(source: Plane, result: Plane, inside: Flags) -> Iterator[_Measured]:
-    """Yield rows and columns of blocks, the energy of the source's detail, what both have in common, the result's.
+def _measured(source: Plane, result: Plane, inside: Flags) -> Iterator[tuple[_At, Values, Values, Values]]:
+    """Yield (rows, columns) of blocks, the energy of the source's detail, what both have in common, the result's.
 
     Blocks of the source that have no detail to look for are left out.
     """
     all_rows, all_columns = np.nonzero(inside)
     for start in range(0, len(all_rows), _PORTION):
-        rows, columns = all_rows[start : start + _PORTION], all_columns[start : start + _PORTION]
-        before = _blocks(source, rows, columns)
-        smooth = before @ _SMOOTH
-        energy = _products(before, before) - _products(smooth, smooth)
-        kept = energy >= _LEAST_ENERGY
-        rows, columns, before, smooth, energy = rows[kept], columns[kept], before[kept], smooth[kept], energy[kept]
-        after = _blocks(result, rows, columns)
-        smooth_after = after @ _SMOOTH
+        at = all_rows[start : start + _PORTION], all_columns[start : start + _PORTION]
+        before = _blocks(source, *at)
+        whole, smooth = _products(before, before), before @ _SMOOTH
+        cosines, smooth = smooth[:, _POLYNOMIALS:], smooth[:, :_POLYNOMIALS]
+        energy = whole - _products(smooth, smooth)
+        kept = np.minimum(energy, whole - _products(cosines, cosines)) >= _LEAST_ENERGY
+        at, before, smooth, energy = (at[0][kept], at[1][kept]), before[kept], smooth[kept], energy[kept]
+        after = _blocks(result, *at)
+        smooth_after = after @ _SMOOTH[:, :_POLYNOMIALS]
         common = _products(before, after) - _products(smooth, smooth_after)
-        yield rows, columns, energy, common, _products(after, after) - _products(smooth_after, smooth_after)
+        yield at, energy, common, _products(after, after) - _products(smooth_after, smooth_after)
 
 
 def _products(one: Values, other: Values) -> Values:
