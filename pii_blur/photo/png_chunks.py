@@ -179,6 +179,8 @@ def split_png(data: bytes) -> Png:
         if end > len(data) or position + 12 > len(data):
             raise PhotoFailure("the file is cut off: its picture does not end", "truncated")
         chunk = Chunk(data[position + 4 : position + 8], data[position + 8 : end - 4])
+        if not chunk.type.isalpha():  # all decoders stop at it, so the result would be of no use to anybody
+            raise PhotoFailure("the file is damaged: a part of it has no name", "damaged")
         if zlib.crc32(data[position + 4 : end - 4]).to_bytes(4) != data[end - 4 : end]:
             raise PhotoFailure("the file is damaged: a checksum is wrong", "damaged")
         chunks.append(chunk)

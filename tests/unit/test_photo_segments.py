@@ -154,3 +154,11 @@ def test_a_raw_profile_is_unpacked_without_cutting_it_into_words() -> None:
         assert tracemalloc.get_traced_memory()[1] < 8 * len(hexadecimal)
     finally:
         tracemalloc.stop()
+
+
+def test_a_chunk_without_a_name_is_damage() -> None:
+    """No decoder opens such a file, ours left the chunk aside, and the result could not be opened either."""
+    plain = split_png(png())
+    with pytest.raises(PhotoFailure) as caught:
+        split_png(Png((plain.chunks[0], Chunk(bytes(4), b"x"), *plain.chunks[1:])).to_bytes())
+    assert caught.value.code == "damaged"
