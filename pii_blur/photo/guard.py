@@ -83,8 +83,12 @@ def guard_copy(written: bytes, photo: Photo, *, exiftool: ExifTool) -> None:
     with _compared(written, photo, exiftool) as (before, after, _):
         source = _as_stored(photo.pixels, before.orientation)
         if before.contents is not None and after.contents is not None:
-            if not np.array_equal(before.contents.raster.samples, after.contents.raster.samples):
-                raise _wrong("its picture is not the source's")
+            old, new = before.contents.raster, after.contents.raster
+            if not np.array_equal(old.samples, new.samples):
+                if before.contents.is_exact:
+                    raise _wrong("its picture is not the source's")
+                # What has no lossless coding loses its further pictures only by being coded anew.
+                _compare_rasters(old, new, np.zeros(old.samples.shape[:2], dtype=np.uint8), _MOST_CHANGE)
         elif facts.damage:
             nothing = np.zeros(source.shape[:2], dtype=np.uint8)
             _compare_rasters(Raster(source), Raster(_decoded(after.plain)), nothing, _MOST_CHANGE)
@@ -160,7 +164,7 @@ def _refuse_detail_of_blocks(before: Parts, old: Blocks, new: Blocks, mask: Mask
 
 def _compare_rasters(source: Raster, result: Raster, mask: Mask, most: float) -> Expected:
     """Compare decoded pictures: outside what is hidden they are equal, or nearly so."""
-    if most == 0.0 and (source.samples.shape, source.samples.dtype) != (result.samples.shape, result.samples.dtype):
+    if (source.samples.shape, source.samples.dtype) != (result.samples.shape, result.samples.dtype):
         raise _wrong("it has other channels or another depth")
     # As many bits as the source has: the brightest pixel may be a hidden one.
     old, new = source.to_rgb(), Raster(result.samples, source.bits).to_rgb()

@@ -10,21 +10,25 @@ _SHORT = 3
 _MOST_ENTRIES = 1000  # IFD0 of a camera has about 20; more is damage
 
 
-def read_orientation(exif: bytes) -> int:
-    """Return the orientation, 1 to 8, that IFD0 of a TIFF structure gives; 1 where it gives none or nonsense."""
+def find_orientation(exif: bytes) -> int:
+    """Return where in a TIFF structure the entry for the orientation begins that IFD0 has; 0 where it has none."""
     order = {b"II*\0": "little", b"MM\0*": "big"}.get(exif[:4])
     if order is None:
-        return 1
+        return 0
 
     def number(start: int, size: int) -> int:
         return int.from_bytes(exif[start : start + size], "little" if order == "little" else "big")
 
     ifd = number(4, 4)
-    for entry in range(ifd + 2, ifd + 2 + 12 * min(number(ifd, 2), _MOST_ENTRIES), 12):
-        if number(entry, 2) == _TAG and number(entry + 2, 2) == _SHORT:
-            value = number(entry + 8, 2)
-            return value if 1 <= value <= 8 else 1
-    return 1
+    entries = range(ifd + 2, ifd + 2 + 12 * min(number(ifd, 2), _MOST_ENTRIES), 12)
+    return next((entry for entry in entries if (number(entry, 2), number(entry + 2, 2)) == (_TAG, _SHORT)), 0)
+
+
+def read_orientation(exif: bytes) -> int:
+    """Return the orientation, 1 to 8, that IFD0 of a TIFF structure gives; 1 where it gives none or nonsense."""
+    entry = find_orientation(exif)
+    value = int.from_bytes(exif[entry + 8 : entry + 10], "little" if exif[:1] == b"I" else "big") if entry else 1
+    return value if 1 <= value <= 8 else 1
 
 
 def upright(picture: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
