@@ -3,9 +3,10 @@
     python benchmarks/fuzz.py --inputs 20000 --seed 1
     python benchmarks/fuzz.py --seed 1 --replay 4711 --keep /tmp/found
 
-The second line runs one input again; with --keep, the file of every bug is kept. The seeds are made on the spot; where
-the evaluation data lie beside the checkout (or in PII_BLUR_SHARED), its small files are seeds too, and the inputs are
-others than without them. Ends with status 1 if a bug was found.
+The second line runs one input again; with --keep, the files of bugs and of guarded inputs are kept. The seeds are made
+on the spot; where the evaluation data lie beside the checkout (or in PII_BLUR_SHARED), its small files are seeds too,
+and the inputs are others than without them. Ends with status 1 if a bug was found. "Guarded" inputs are those whose
+result the program itself refused at the last look: nothing leaked, but the damaged photo was not done either.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.fuzz.inputs import make_input
 from tests.fuzz.seeds import make_seeds, read_samples
 from tests.fuzz.workers import LIMIT_MIB, LIMIT_S, Report, run_inputs
 
+ROOT = Path(__file__).resolve().parents[1]
 SHOWN = 5  # examples of each bug
 
 
@@ -47,7 +48,7 @@ def print_table(reports: list[Report], seconds: float) -> None:
     """Print how many inputs ended how."""
     counts = Counter((report.kind, report.reason) for report in reports)
     print(f"\n{'inputs':>8}  ended")
-    for kind in ("blurred", "clean", "refused", "bug"):
+    for kind in ("blurred", "clean", "refused", "guarded", "bug"):
         total = sum(count for (one, _), count in counts.items() if one == kind)
         print(f"{total:8}  {kind}")
         for (one, reason), count in sorted(counts.items(), key=lambda pair: -pair[1]):
@@ -62,9 +63,9 @@ def print_table(reports: list[Report], seconds: float) -> None:
         print(f"libraries printed something for {len(noisy)}, e.g. number {noisy[0].number}: {noisy[0].noise[:200]}")
     shown: Counter[str] = Counter()
     for report in reports:
-        if report.kind == "bug" and shown[report.reason] < SHOWN:
+        if report.kind in ("bug", "guarded") and shown[report.reason] < SHOWN:
             shown[report.reason] += 1
-            print(f"BUG number {report.number}: {report.reason}\n    {report.recipe}")
+            print(f"{report.kind.upper()} number {report.number}: {report.reason}\n    {report.recipe}")
 
 
 def main() -> int:
@@ -86,7 +87,7 @@ def main() -> int:
         reports.append(report)
         if report.kind == "bug":
             bar.write(f"BUG number {report.number}: {report.reason}")
-        if options.keep and (report.kind == "bug" or options.replay):
+        if options.keep and (report.kind in ("bug", "guarded") or options.replay):
             keep_input(seeds, options.seed, report, options.keep)
     print_table(sorted(reports, key=lambda one: one.number), time.perf_counter() - started)
     return int(any(report.kind == "bug" for report in reports))

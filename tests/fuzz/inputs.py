@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from tests.fuzz import mutations
+from tests.fuzz import hostile, mutations
 
 _HUGE_SHARE = 0.004  # of the inputs; each of them takes as long as dozens of others
 _UNTOUCHED_SHARE = 0.02
@@ -65,6 +65,8 @@ def _mutate(data: bytes, rng: random.Random, other: bytes, *, is_huge: bool) -> 
     if is_png and len(data) > 60 and (is_huge or rng.random() < 0.65):
         in_png = mutations.bombed if is_huge else rng.choice(mutations.IN_PNG)
         return b"".join(in_png(mutations.png_pieces(data), rng)), in_png.__name__
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0") and rng.random() < 0.5:
+        return hostile.hostile_tiff(data, rng), "strange_tiff"
     anywhere = rng.choice(mutations.ANYWHERE)
     changed = anywhere(data, rng)
     if is_png and rng.random() < 0.8:

@@ -6,6 +6,7 @@ A damaged file may be refused, with a code that means it, or done. Whatever else
 from __future__ import annotations
 
 import io
+import re
 import traceback
 import warnings
 from collections.abc import Mapping
@@ -28,13 +29,17 @@ from pii_blur.results import Outcome, PhotoResult
 from pii_blur.settings import Settings
 from pii_blur.zones import Zone
 from tests.fuzz.inputs import FuzzInput
+from tests.fuzz.mutations import jpeg_pieces
 from tests.fuzz.readers import ERROR_CODES
 
 REFUSALS = ERROR_CODES | {"exiftool"}
+GUARDED = {"leak", "verify"}
 _LEAST_DETAIL = 15.0  # grey levels of contrast between neighbours: only where there is some can it be seen to be gone
 _MOST_ALIKE = 0.8  # correlation of the detail before and after; a blur leaves a few per cent, the photo itself is 1
 _REACH = 34  # pixels: the largest MCU, and what chroma reaches beyond it
 _MOST_DIFFERENCE = 30.0  # grey levels, mean, between a thumbnail and its photo
+_MOST_TRIALS = 100  # of opening something, each of which
+_LARGEST_EMBEDDED = 100_000  # gets so many bytes: Pillow is slow in looking for what is not there
 _MOST_PIXELS = 80_000_000  # beyond which Pillow makes difficulties
 
 
@@ -67,7 +72,12 @@ COPYING = Settings(views="fast")
 
 @dataclass(frozen=True)
 class Verdict:
-    """How an input ended: `kind` is ``blurred``, ``clean`` or ``refused``; `reason` says why, or which way it took."""
+    """How an input ended.
+
+    Attributes:
+        kind: ``blurred``, ``clean``, ``refused``, or ``guarded``: the program was not content with its own result.
+        reason: which way it was written, or why it was not.
+    """
 
     kind: str
     reason: str
@@ -88,7 +98,7 @@ def judge(item: FuzzInput, folder: Path, exiftool: ExifTool) -> Verdict:
         if source.read_bytes() != item.data:
             raise FoundBug("the source was changed")
         if result.outcome is Outcome.FAILED:
-            return _judge_refusal(result, target)
+            return _judge_refusal(result, target, item.recipe)
         if [one.name for one in target.parent.iterdir()] != [target.name]:
             raise FoundBug("something was left beside the result")
         _judge_result(source, target.read_bytes(), result, tools, settings)
@@ -102,16 +112,24 @@ def judge(item: FuzzInput, folder: Path, exiftool: ExifTool) -> Verdict:
             left.unlink(missing_ok=True)
 
 
-def _judge_refusal(result: PhotoResult, target: Path) -> Verdict:
+def _judge_refusal(result: PhotoResult, target: Path, recipe: str) -> Verdict:
     error = result.error
     assert error is not None
     if target.parent.exists() and any(target.parent.iterdir()):
         raise FoundBug("a photo was refused, yet something was written")
+    if error.code in GUARDED and " > " in recipe:
+        return Verdict("guarded", f"{error.code}: {_without_numbers(error.message)}")
     if error.code not in REFUSALS or "did not answer" in error.message or "died" in error.message:
-        raise FoundBug(f"{error.code} at {error.stage}: {error.message.rpartition(': ')[2][:160]}")
+        raise FoundBug(f"{error.code} at {error.stage}: {_without_numbers(error.message)}")
     if not error.message or not error.stage:
         raise FoundBug("a refusal without a reason")
     return Verdict("refused", error.code)
+
+
+def _without_numbers(message: str) -> str:
+    """Shorten a message to what it has in common with others of its kind."""
+    inner = message[message.find("(") + 1 : message.rfind(")")] if "(" in message else message
+    return re.sub(r"\d+", "N", inner)[:110]
 
 
 def _judge_result(source: Path, written: bytes, result: PhotoResult, tools: Tools, settings: Settings) -> None:
@@ -119,14 +137,20 @@ def _judge_result(source: Path, written: bytes, result: PhotoResult, tools: Tool
     assert photo.facts is not None
     before, after = _decode(source.read_bytes()), _decode(written)
     if after is None:
-        raise FoundBug("Pillow cannot open the result")
+        if before is not None:
+            raise FoundBug("Pillow can open the source, but not the result")
+        after = _decode_otherwise(written)  # Pillow cannot stand damaged metadata in some formats
     if after.shape != as_stored(photo.pixels, photo.facts.orientation).shape:
         raise FoundBug("the result has another size")
     _judge_pictures(written, after, largest=160 if result.outcome is Outcome.BLURRED else 320)
+    if before is None:
+        return
+    if _count_pages(source.read_bytes()) != _count_pages(written):
+        raise FoundBug("the result has more or fewer pages")
     if result.outcome is Outcome.CLEAN:
         if result.way.startswith(("copied", "picture")) and not np.array_equal(before, after):
             raise FoundBug("a copy looks different")
-    elif before is not None:
+    else:
         regions = find_regions(photo, tools.detector, settings)
         mask = as_stored(hide_regions(photo, regions, settings).mask, photo.facts.orientation)
         _judge_hiding(before, after, mask > RIM)
@@ -157,8 +181,11 @@ def _judge_outside(before: NDArray[np.uint8], after: NDArray[np.uint8], mask: ND
 def _judge_pictures(written: bytes, stored: NDArray[np.uint8], *, largest: int) -> None:
     """Look for a second picture, anywhere in the file, that opens and is no small version of the file's own."""
     own = cv2.resize(stored, (16, 8), interpolation=cv2.INTER_AREA).astype(np.float32)
+    coded = _start_of_coded(written)
     for place in _beginnings(written):
-        picture = _decode(written[place:], is_lenient=True)
+        # What begins in the metadata must not borrow from the file's own picture behind it.
+        end = coded if place < coded else len(written)
+        picture = _decode(written[place : min(place + _LARGEST_EMBEDDED, end)], is_lenient=True)
         if picture is None:
             continue
         if max(picture.shape[:2]) > largest:
@@ -168,12 +195,22 @@ def _judge_pictures(written: bytes, stored: NDArray[np.uint8], *, largest: int) 
             raise FoundBug("a thumbnail that shows something else")
 
 
+def _start_of_coded(data: bytes) -> int:
+    """Return where the tables of a JPEG begin; 0 for any other file."""
+    place = 0
+    for piece in jpeg_pieces(data) if data[:2] == b"\xff\xd8" else ():
+        if place and piece[1:2] and not (0xE0 <= piece[1] <= 0xEF or piece[1] == 0xFE):
+            return place
+        place += len(piece)
+    return 0
+
+
 def _beginnings(data: bytes) -> list[int]:
     """Return where further pictures may begin."""
     places = []
     for signature in (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"ftyp"):
         place = data.find(signature, 1)
-        while place >= 0 and len(places) < 200:
+        while place >= 0 and len(places) < _MOST_TRIALS:
             places.append(place - 4 * (signature == b"ftyp"))
             place = data.find(signature, place + 1)
     return [place for place in places if place > 0]
@@ -191,6 +228,19 @@ def _decode(data: bytes, *, is_lenient: bool = False) -> NDArray[np.uint8] | Non
         return None
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _decode_otherwise(data: bytes) -> NDArray[np.uint8]:
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if picture is None:
+        raise FoundBug("neither Pillow nor OpenCV can open the result")
+    return np.ascontiguousarray(picture[..., ::-1])
+
+
+def _count_pages(data: bytes) -> int:
+    """Return how many pages Pillow sees in a TIFF file, 0 in any other."""
+    with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as opened:
+        return int(getattr(opened, "n_frames", 1)) if opened.format == "TIFF" else 0
 
 
 def _describe(error: Exception) -> str:

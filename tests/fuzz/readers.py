@@ -66,7 +66,7 @@ def _walk_png(png: Png, data: bytes) -> None:
     assert data.endswith(png.trailer)
     header = png.chunks[0].payload
     assert png.depth == header[8] and isinstance(png.has_alpha, bool) and isinstance(png.is_animated, bool)
-    if int.from_bytes(header[:4]) * int.from_bytes(header[4:8]) < 1 << 20:
+    if 0 < int.from_bytes(header[:4]) * int.from_bytes(header[4:8]) < 1 << 20:  # checked before a pixel is read
         png.has_all_rows()
     for chunk in png.metadata:
         _look_for_pictures(chunk.content)

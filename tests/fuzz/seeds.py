@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin, features
 
 from pii_blur.photo.exiftool import ExifTool, open_exiftool
-from tests.jpegs import cjpeg, encode
-from tests.photos import other_jpeg, street
+from tests.jpegs import cjpeg, encode, picture
+from tests.photos import other_jpeg
 
 LARGEST_SAMPLE = 20_000  # bytes; larger ones make a run slow and add no structure
 
@@ -42,6 +42,11 @@ CAMERA = (
     "-GPSLongitudeRef=E",
 )
 THUMBNAIL = "-IFD1:ThumbnailImage<={other.jpg}"
+
+
+def street(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Return a picture, uint8 (height, width, 3), with detail fine enough for a blur to take it away."""
+    return picture(height, width, seed, detail=4)
 
 
 def make_seeds() -> dict[str, bytes]:
@@ -221,6 +226,11 @@ def _other_formats() -> dict[str, bytes]:
         "plain.tif": ("TIFF", photo, {}),
         "packed.tif": ("TIFF", small, {"compression": "tiff_lzw"}),
         "deep.tif": ("TIFF", deep, {}),
+        "jpeg.tif": ("TIFF", photo, {"compression": "jpeg"}),
+        "deflated.tif": ("TIFF", small, {"compression": "tiff_adobe_deflate"}),
+        "grey.tif": ("TIFF", small.convert("L"), {"compression": "packbits"}),
+        "big.tif": ("TIFF", small, {"big_tiff": True}),
+        "alpha.tif": ("TIFF", small.convert("RGBA"), {}),
         "pages.tif": ("TIFF", small, {"save_all": True, "append_images": [photo]}),
         "plain.webp": ("WEBP", photo, {}),
         "exact.webp": ("WEBP", small, {"lossless": True, "exif": b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"}),
@@ -234,9 +244,9 @@ def _other_formats() -> dict[str, bytes]:
         "TIFF": lambda: features.check("libtiff"),
     }
     made = {}
-    for name, (kind, picture, options) in wanted.items():
+    for name, (kind, image, options) in wanted.items():
         if present.get(kind, lambda: True)():
             file = io.BytesIO()
-            picture.save(file, kind, **options)
+            image.save(file, kind, **options)
             made[name] = file.getvalue()
     return made

@@ -33,7 +33,7 @@ class Report:
     Attributes:
         number: of the input.
         recipe: how it was made.
-        kind: ``blurred``, ``clean``, ``refused`` or ``bug``.
+        kind: of the verdict, or ``bug``.
         reason: the way it was written, the code of the refusal, or what is wrong.
         seconds: the whole took.
         peak_mib: most memory in use during it; 0 where that cannot be measured.
