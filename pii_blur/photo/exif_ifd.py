@@ -72,10 +72,8 @@ def metadata_only(block: bytes) -> bytes | None:
     """Zero everything in an Exif block but what IFD0 and its Exif, GPS and Interoperability directories hold.
 
     Every byte that none of their entries names is zeroed, whatever it is: thumbnails, previews, what lies in gaps.
-    Entries that make no sense stay as they are, as they name nothing.
-
-    Returns:
-        A block of the same length; None where it cannot be told with certainty what belongs to what.
+    Entries that make no sense stay as they are, as they name nothing. The block keeps its length; None is returned
+    where it cannot be told with certainty what belongs to what.
     """
     tiff = _Tiff(block, _start(block))
     kept = [range(tiff.base + 8)]
@@ -110,11 +108,7 @@ def has_thumbnail(block: bytes) -> bool:
 
 
 def orientation_only(block: bytes) -> bytes:
-    """Return a new Exif block, with the same beginning, that says no more than how to turn the photo.
-
-    Returns:
-        Empty if it need not be turned.
-    """
+    """Return a new Exif block that says no more than how to turn the photo; empty if it need not be turned."""
     start = _start(block)
     orientation = read_orientation(block[start:])
     if orientation == 1:
@@ -234,7 +228,11 @@ def _pictures(tiff: _Tiff) -> Iterator[range]:
         has_pixels = any(ifd.get(offsets) is not None for offsets, _ in _PIXELS)
         if ifd.is_linked:
             # What should be a JPEG, and is none, has no signature either.
-            others = [span for span in _spans(tiff, ifd, *_JPEG) if _is_no_jpeg(tiff.data[span.start : span.stop])]
+            others = [
+                span
+                for span in _spans(tiff, ifd, *_JPEG)
+                if tiff.data[span.start : span.stop].lstrip(b"\0")[:2] not in (b"", b"\xff\xd8")
+            ]
             spans, has_pixels = spans + others, has_pixels or bool(others)
         pixels = [span for span in _outside(_merged(spans), metadata) if tiff.data[span.start : span.stop].strip(b"\0")]
         yield from pixels
@@ -291,10 +289,6 @@ def _zeroed(data: bytes, spans: Iterable[range]) -> bytes:
     for span in spans:
         changed[span.start : span.stop] = bytes(len(span))
     return bytes(changed)
-
-
-def _is_no_jpeg(data: bytes) -> bool:
-    return bool(data.strip(b"\0")) and not data.startswith(b"\xff\xd8")
 
 
 def _start(block: bytes) -> int:
