@@ -147,7 +147,7 @@ def blur_photo(
     """Do one photo from file to file.
 
     Args:
-        source: JPEG or PNG; never changed.
+        source: a photo of any format in docs/formats.md; never changed.
         destination: where the result goes; an existing file is replaced at the very end, if everything worked.
         settings: what to hide and how.
         tools: from `open_tools`, for many photos; without it they are opened for this one.

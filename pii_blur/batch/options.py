@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pii_blur.results import SideFiles
 
-# What cameras, phones and stitching programs call JPEG and PNG files.
-DEFAULT_EXTENSIONS = ("jpg", "jpeg", "jpe", "jfif", "png")
+# What cameras, phones and stitching programs call the formats of docs/formats.md.
+DEFAULT_EXTENSIONS = ("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "heic", "heif", "hif", "avif")
 
 STATE_FOLDER = ".pii-blur"
 """Name of the folder in OUTPUT that holds the lock and, unless it was moved, the journal."""

@@ -39,6 +39,14 @@ _KNOWN_FORMATS = {
     b"\xff\x4f\xff\x51": "JPEG 2000",
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL": "JPEG XL",
+    b"II\xbc\x01": "JPEG XR",
+    b"v/1\x01": "OpenEXR",
+    b"#?RADIANCE": "Radiance HDR",
+    b"IIRO": "the raw data of an Olympus camera",
+    b"IIU\0": "the raw data of a Panasonic camera",
+    b"FUJIFILMCCD-RAW": "the raw data of a Fujifilm camera",
+    b"\x1aE\xdf\xa3": "video",
+    b"INSV": "video",
 }
 _CUT_OFF = "premature end"  # libjpeg's words for a picture whose rest it fills with grey
 
@@ -175,13 +183,13 @@ def _decode_damaged(plain: bytes, damage: str) -> Pixels:
 
 def _not_a_photo(data: bytes) -> PhotoFailure:
     known = next((name for magic, name in _KNOWN_FORMATS.items() if data.startswith(magic)), None)
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        known = "WebP"
-    elif data[4:8] == b"ftyp":
-        known = "AVIF" if data[8:11] == b"avi" else "HEIC" if data[8:11] in (b"hei", b"mif", b"hev") else "video"
+    if data[4:8] == b"ftyp":
+        known = "the raw data of a Canon camera" if data[8:12] == b"crx " else "video"
+    elif data[:4] == b"RIFF":
+        known = "video or sound"
     if known is None:
         return PhotoFailure("the file is no image, or damaged from its first byte on", "not_an_image")
-    return PhotoFailure(f"{known} is not supported yet; save it as JPEG or PNG", "unsupported")
+    return PhotoFailure(f"{known} is not supported; save it as JPEG, PNG or TIFF", "unsupported")
 
 
 def _shown(path: Path) -> str:

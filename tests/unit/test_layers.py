@@ -47,6 +47,7 @@ KNOWN_IN = {
     "numpy": ("sphere/", "detect/", "obfuscate/", "photo/", "regions.py", "regions_file.py", "pipeline.py"),
     "onnxruntime": ("detect/session.py",),
     "PIL": ("photo/",),
+    "pillow_heif": ("photo/format_heif.py",),
     "subprocess": ("photo/exiftool.py", "photo/jpegtran.py"),
     "tqdm": ("progress.py", "streams.py"),
 }
