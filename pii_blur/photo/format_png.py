@@ -112,6 +112,8 @@ def _decode(png: Png) -> Samples:
 
 def _decode_8(png: Png, plain: Png) -> Samples:
     if png.colour_type == _PALETTE:
+        if not png.of_type(b"PLTE"):
+            raise PhotoFailure("the file is damaged: its palette is missing", "damaged")
         with_alpha = png.of_type(b"tRNS")
         palette = Png(png.of_type(b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
         return _pillow(palette, "RGBA" if with_alpha else "RGB")
@@ -135,9 +137,9 @@ def _with_key(samples: Samples, png: Png) -> Samples:
     keys = png.of_type(b"tRNS")
     if not keys or png.colour_type not in (_GREY, _RGB):
         return samples
-    key = np.frombuffer(keys[0].payload[: 2 * samples.shape[2]], dtype=">u2").astype(np.int64)
-    if len(key) != samples.shape[2]:
+    if len(keys[0].payload) != 2 * samples.shape[2]:
         raise PhotoFailure("the file is damaged: its transparent colour is none", "damaged")
+    key = np.frombuffer(keys[0].payload, dtype=">u2").astype(np.int64)
     white = np.iinfo(samples.dtype).max
     if png.depth < 8:  # the samples were scaled up to 8 bits, the key was not
         key = key * white // ((1 << png.depth) - 1)
