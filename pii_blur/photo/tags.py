@@ -29,8 +29,12 @@ _PICTURES = {
     "FLIR:EmbeddedImage": "FLIR visible-light picture",
 }
 # The same by their end: those of maker notes stand in a group named after the maker.
-_PICTURE_ENDS = ("PreviewImage", "PreviewImageStart", "PreviewImageLength", "PreviewImageValid", "ThumbnailImage")
-_MORE_PICTURE_ENDS = ("JpgFromRaw", "OtherImage", "ThumbnailOffset", "ThumbnailLength")
+_PICTURE_ENDS = (
+    *("PreviewImage", "PreviewImageStart", "PreviewImageLength", "PreviewImageValid"),
+    *("ThumbnailImage", "ThumbnailOffset", "ThumbnailLength"),
+    *("JpgFromRaw", "JpgFromRawStart", "JpgFromRawLength"),
+    *("OtherImage", "OtherImageStart", "OtherImageLength"),
+)
 
 # What else may come, go or change, by the beginning of its name, and why. Nothing else may.
 _OTHERS_THAT_CHANGE = (
@@ -86,6 +90,6 @@ def _may_be_new(tag: str, before: Tags) -> bool:
 def _picture_name(tag: str) -> str:
     """Return what to call the picture that a tag belongs to; empty if it belongs to none."""
     known = next((name for beginning, name in _PICTURES.items() if tag.startswith(beginning)), "")
-    if not known and tag.endswith((*_PICTURE_ENDS, *_MORE_PICTURE_ENDS)) and not tag.startswith("Composite:"):
+    if not known and tag.endswith(_PICTURE_ENDS) and not tag.startswith("Composite:"):
         known = f"{tag.partition(':')[0]} preview"
     return known

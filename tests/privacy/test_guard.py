@@ -31,6 +31,7 @@ from pii_blur.photo.photo import HiddenPhoto, Photo
 from pii_blur.photo.png_chunks import Chunk, Png, split_png
 from pii_blur.photo.read import read_photo
 from pii_blur.photo.splice import splice_jpeg
+from pii_blur.photo.tags import changed_tags
 from pii_blur.photo.write import copy_clean, write_photo
 from pii_blur.sphere.project import Pyramid
 from pii_blur.sphere.quad import SphereQuad
@@ -444,6 +445,17 @@ def test_further_pictures_of_a_png_are_refused(png_case: Case) -> None:
 def test_a_tag_that_changed_came_or_went_is_noticed(case: Case, tmp_path: Path, change: str) -> None:
     """Whichever block it stands in."""
     case.refused(with_tags(case.good, tmp_path, change), "verify", "tags|lost")
+
+
+def test_only_what_tells_of_a_picture_may_go_and_only_what_the_standard_demands_may_come() -> None:
+    """The list of what may differ, held by a tag of each kind."""
+    before = {"IFD0:Artist": "A", "ExifIFD:OtherImageStart": 463, "Olympus:PreviewImageValid": 1, "File:Comment": "C"}
+    assert changed_tags(before, {"IFD0:Artist": "A", "File:Comment": "C"}) == []
+    assert changed_tags(before, {"IFD0:Artist": "B"}) == ["File:Comment", "IFD0:Artist"]
+    assert changed_tags({}, {"IFD0:XResolution": 72, "GE:GE_0x0206": 1, "XMP-PiiBlur:Regions": 3}) == []
+    assert changed_tags({}, {"IFD0:Copyright": "x"}) == ["IFD0:Copyright"]
+    assert changed_tags({"ICC-header:ProfileClass": "prtr"}, {}) == ["ICC-header:ProfileClass"]
+    assert changed_tags({"ICC-header:ProfileClass": "prtr"}, {}, is_cmyk=True) == []
 
 
 def test_a_lost_comment_or_unknown_segment_is_noticed(tmp_path: Path, exiftool: ExifTool) -> None:
