@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import cv2
 import numpy as np
+import warnings
 from numpy.typing import NDArray
 from PIL import JpegImagePlugin
 
@@ -220,8 +221,10 @@ def _as_stored(picture: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8
 def _decoded(written: bytes) -> Pixels:
     try:
         # Not Image.open: its own, lower limit on the number of pixels is not ours.
-        with JpegImagePlugin.JpegImageFile(io.BytesIO(written)) as picture:
-            return np.array(picture.convert("RGB"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns about damaged Exif, which plays no part here
+            with JpegImagePlugin.JpegImageFile(io.BytesIO(written)) as picture:
+                return np.array(picture.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         raise _wrong(f"it does not decode: {error}") from error
 

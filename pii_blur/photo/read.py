@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import warnings
 from PIL import JpegImagePlugin
 
 from pii_blur.errors import PhotoFailure
@@ -175,8 +176,10 @@ def _supported_frame(plain: bytes) -> Frame:
 def _decode_damaged(plain: bytes, damage: str) -> Pixels:
     """Decode what libjpeg warns about, quietly. Such a photo is always encoded anew: see `PhotoFacts.damage`."""
     try:
-        with JpegImagePlugin.JpegImageFile(io.BytesIO(plain)) as picture:
-            return np.array(picture.convert("RGB"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns about damaged Exif, which plays no part here
+            with JpegImagePlugin.JpegImageFile(io.BytesIO(plain)) as picture:
+                return np.array(picture.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         raise PhotoFailure(f"the picture is damaged ({damage}); copy it again from the camera", "damaged") from error
 
