@@ -8,13 +8,13 @@ file was made: coefficients instead of pixels, attempts to open instead of names
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import cv2
 import numpy as np
-import warnings
 from numpy.typing import NDArray
 from PIL import JpegImagePlugin
 

@@ -10,11 +10,11 @@ import hashlib
 import io
 import os
 import stat
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import warnings
 from PIL import JpegImagePlugin
 
 from pii_blur.errors import PhotoFailure
