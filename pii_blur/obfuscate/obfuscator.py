@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from pii_blur.obfuscate.blur import gaussian, pixelate, solid
 
-# PRIVACY: the most cells that may be told apart across the longest side of an object. A Gaussian whose standard
-# deviation is one such cell passes 0.7 per cent of the contrast at 4 cycles per object, which 8 bits round away.
+# How many standard deviations of the blur span the longest side of a box. It decides how soft the picture is, not what
+# is hidden: from strength 1 on, nothing hidden has a part in the blur. A blur of the thing itself does not hide enough,
+# even one that passes, as this, but 0.7 per cent of the contrast at 4 cycles per object: see benchmarks/attack_blur.py.
 CELLS = 8.0
 
 # PRIVACY: no blur is narrower than this many picture pixels, however small the object: sensor pixels and JPEG hide
@@ -34,7 +35,8 @@ class Strength:
     """How strongly to hide.
 
     Attributes:
-        factor: 1 leaves at most `CELLS` distinguishable cells across an object, 2 half as many.
+        factor: at 1 and above nothing of what is hidden remains, and more is softer. Below 1 it is what is blurred, and
+            about `CELLS` / factor cells of it can be told apart across its longest side.
         kernel: understand.ai's ``K,SIGMA,BOX``: kernel size in pixels (odd), where its bell curve is cut, and the size
             of the kernel that softens the edge. Replaces `factor`. It does not grow with the object.
         allow_weak: permit what leaves more than the default does.
@@ -52,8 +54,8 @@ class Strength:
             raise ValueError(f"strength lies between 0.05 and 8, not {self.factor:g}")
         if self.factor < 1 and not self.allow_weak:
             raise ValueError(
-                f"strength {self.factor:g} is weaker than the default 1, at which people stay unrecognisable; "
-                "add --allow-weak if you take the responsibility"
+                f"strength {self.factor:g} is weaker than the default 1: it leaves people's own colours, by which they "
+                "can be recognised; add --allow-weak if you take the responsibility"
             )
         if self.kernel is None:
             return
@@ -93,3 +95,8 @@ class Strength:
         if self.kernel is not None:
             return self.kernel[2] / 2.0 / pixels_per_degree
         return min(max(0.35 * sigma, 2.0 / pixels_per_degree), 2.0)
+
+    @property
+    def erases(self) -> bool:
+        """Whether what is hidden is taken out of the scene before it is blurred; a weak blur is made of it."""
+        return self.factor >= 1 and self.kernel is None

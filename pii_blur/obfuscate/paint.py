@@ -1,8 +1,8 @@
 """Hides quadrilaterals in a picture, each by a small patch of the scene seen straight on.
 
 For every quadrilateral the scene round it is sampled coarsely in the tangent plane at its centre, so that a method
-works on an undistorted picture of the object wherever on the sphere it lies; the result is painted back into the
-picture's own pixels. The cost is that of the pixels hidden, not of the picture.
+works on an undistorted picture of it wherever on the sphere it lies. Everything hidden is erased from the sample, and
+the result is painted back into the picture's own pixels. The cost is that of the pixels hidden, not of the picture.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pii_blur.mask import RIM, UNMEASURED, UNTOUCHED, level_of
+from pii_blur.obfuscate.erase import HiddenArea, erase
 from pii_blur.obfuscate.obfuscator import METHODS, SAMPLES_PER_SIGMA, Strength
-from pii_blur.sphere.axes import Floats
+from pii_blur.sphere.axes import Floats, unit
 from pii_blur.sphere.extent import Extent, PanoExtent
 from pii_blur.sphere.project import Pyramid, sample
 from pii_blur.sphere.quad import SphereQuad, Window
@@ -40,8 +41,9 @@ def paint(
 ) -> None:
     """Hide every quadrilateral on `canvas`.
 
-    Each is sampled from the untouched picture, and the largest are painted last, so that where two overlap the
-    stronger blur is what is seen. One that lies wholly within a later one is left out: nothing of it would be seen.
+    What is shown in one is made from what the untouched picture shows round all of them. The largest are painted last,
+    so that where two overlap the stronger blur is what is seen. One that lies wholly within a later one is left out:
+    nothing of it would be seen.
 
     Args:
         pyramid: the untouched picture.
@@ -51,8 +53,10 @@ def paint(
         strength: how strongly.
         canvas: changed in place.
     """
-    for quad in reversed(_not_within_larger(sorted(quads, key=SphereQuad.longest_side, reverse=True))):
-        _paint_one(pyramid, extent, quad, method, strength, canvas)
+    order = _not_within_larger(sorted(quads, key=SphereQuad.longest_side, reverse=True))
+    area = HiddenArea.of(order if strength.erases else ())
+    for quad in reversed(order):
+        _paint_one(pyramid, extent, quad, area, method, strength, canvas)
 
 
 def restore(
@@ -86,16 +90,28 @@ def _not_within_larger(quads: Sequence[SphereQuad]) -> list[SphereQuad]:
 
 
 def _paint_one(
-    pyramid: Pyramid, extent: Extent, quad: SphereQuad, method: str, strength: Strength, canvas: Canvas
+    pyramid: Pyramid,
+    extent: Extent,
+    quad: SphereQuad,
+    area: HiddenArea,
+    method: str,
+    strength: Strength,
+    canvas: Canvas,
 ) -> None:
-    """Sample, obfuscate and blend one quadrilateral."""
+    """Sample, erase, obfuscate and blend one quadrilateral; `area` is what may take no part in what is shown."""
     per_degree = extent.pixels_per_degree
     sigma = strength.sigma(quad.longest_side(), per_degree)
     pixel = np.radians(1.0 / per_degree)
     feather = np.radians(strength.feather(sigma, per_degree))
     step = np.radians(sigma) / SAMPLES_PER_SIGMA
-    patch, origin = _patch(pyramid, extent, quad, step, margin=feather + 3 * step * SAMPLES_PER_SIGMA)
-    shown = METHODS[method](patch)
+    patch, directions, origin = _patch(pyramid, extent, quad, step, margin=feather + 3 * step * SAMPLES_PER_SIGMA)
+    # PRIVACY: nothing hidden has a part in the blur, this box's or another's; nor has what lies past the picture's
+    # edge, where its last rows and columns are seen again. A sample takes in what lies up to three steps from it: its
+    # own width, and that of a pixel of the smaller copy it is read from, between neighbours.
+    gap = area.near(directions, 3.0 * step)
+    if gap.any():
+        gap |= _is_past_edge(extent, directions)
+    shown = METHODS[method](erase(patch, gap))
     # Off its centre a tangent plane covers less of the sphere: the narrowest blur is the one in the furthest corner.
     least_sigma_px = sigma * per_degree / (1.0 + float((quad.flat_corners() ** 2).sum(axis=1).max()))
     level = {"gaussian": level_of(least_sigma_px), "solid": level_of(math.inf)}.get(method, UNMEASURED)
@@ -135,23 +151,38 @@ def _feathered(quad: SphereQuad, reach: float) -> SphereQuad:
 
 def _patch(
     pyramid: Pyramid, extent: Extent, quad: SphereQuad, step: float, margin: float
-) -> tuple[Pixels, tuple[np.float32, np.float32]]:
+) -> tuple[Pixels, Floats, tuple[np.float32, np.float32]]:
     """Sample the scene round `quad` on a grid in its tangent plane.
 
     Returns:
-        uint8 (n, m, 3), and the plane coordinates (x, y) of its top left corner.
+        uint8 (n, m, 3), the unit directions (n, m, 3) of its samples, and the plane coordinates (x, y) of its top left
+        corner.
     """
     flat = quad.flat_corners()
     low, high = flat.min(axis=0) - margin, flat.max(axis=0) + margin
-    columns, rows = np.ceil((high - low) / step).astype(int)
-    fine = step / 2.0  # every sample of the patch is the mean of 2 x 2
-    x = low[0] + (np.arange(2 * columns) + 0.5) * fine
-    y = low[1] + (np.arange(2 * rows) + 0.5) * fine
+    columns, rows = (int(count) for count in np.ceil((high - low) / step))
+    # Every sample of the patch is the mean of 2 x 2.
+    fine = _grid(quad, low, step / 2.0, 2 * rows, 2 * columns)
+    picture = sample(pyramid, extent, fine, np.degrees(step) * extent.pixels_per_degree)
+    patch = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
+    directions = unit(_grid(quad, low, step, rows, columns))
+    return np.asarray(patch, dtype=np.uint8), directions, (np.float32(low[0]), np.float32(low[1]))
+
+
+def _grid(quad: SphereQuad, low: Floats, step: float, rows: int, columns: int) -> Floats:
+    """Return directions (rows, columns, 3), `step` apart in the tangent plane of `quad`, from the corner `low` on."""
+    x = low[0] + (np.arange(columns) + 0.5) * step
+    y = low[1] + (np.arange(rows) + 0.5) * step
     grid_x, grid_y = np.meshgrid(x, y)
-    directions = np.stack([grid_x, grid_y, np.ones_like(grid_x)], axis=-1) @ quad.axes().T
-    picture = sample(pyramid, extent, directions, np.degrees(step) * extent.pixels_per_degree)
-    patch = cv2.resize(picture, (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
-    return np.asarray(patch, dtype=np.uint8), (np.float32(low[0]), np.float32(low[1]))
+    directions: Floats = np.stack([grid_x, grid_y, np.ones_like(grid_x)], axis=-1) @ quad.axes().T
+    return directions
+
+
+def _is_past_edge(extent: Extent, directions: Floats) -> NDArray[np.bool_]:
+    """Return for (n, m, 3) directions whether the picture ends before them."""
+    points = np.nan_to_num(extent.to_points(directions), nan=-1.0)
+    u, v = points[..., 0], points[..., 1]
+    return np.asarray((u < 0) | (u >= extent.width) | (v < 0) | (v >= extent.height))
 
 
 def _flat(quad: SphereQuad, extent: Extent, window: Window) -> tuple[Plane, Plane]:
