@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"hevc", b"hevx", b"msf1")
 _AVIF = (b"avif", b"avis")
 _QUALITY = 90
-_NO_TAG = b"\xff\xff"  # stands for Orientation while a library writes the file: see `_masked`
+_NO_TAG = b"\xff\xff"  # stands for Exif's Orientation while a library writes the file,
+_STAND_IN = b"stands for XMP "  # and this, repeated, for the XMP packet
 # Colours that need no profile to be told (ITU-T H.273): primaries unsaid, BT.709 or unspecified; no film's brightness.
 _PLAIN_PRIMARIES = (0, 1, 2)
 _FILM_TRANSFERS = (16, 18)
@@ -156,11 +157,13 @@ def _decode_avif(data: bytes) -> NDArray[np.uint8]:
 def _built(data: bytes, raster: Raster, cleaner: Cleaner, name: str) -> Built:
     heif = split_heif(data)
     tags, removed = cleaner.clean_tags(_tags(heif))
-    masked = _masked(tags.exif)
+    # Libraries turn the picture by what Exif and XMP say, and Pillow writes Exif anew, without all of it. So both get
+    # stand-ins of the same length, and the blocks themselves go where these are.
+    stand_ins = {"exif": _without_orientation(tags.exif), "xmp": (_STAND_IN * len(tags.xmp))[: len(tags.xmp)]}
     height, width, channels = raster.samples.shape
     picture = Image.frombytes("RGBA" if channels == 4 else "RGB", (width, height), raster.samples.tobytes())
     file = io.BytesIO()
-    blocks = {"exif": masked and b"Exif\0\0" + masked, "xmp": tags.xmp, "icc_profile": tags.icc}
+    blocks = stand_ins | {"icc_profile": tags.icc}
     options = {key: value for key, value in blocks.items() if value}
     if name == "HEIC":
         coder = _pillow_heif().from_pillow(picture)
@@ -168,15 +171,15 @@ def _built(data: bytes, raster: Raster, cleaner: Cleaner, name: str) -> Built:
     else:
         _avif()
         picture.save(file, "AVIF", quality=_QUALITY, speed=8, **options)
-    coded = file.getvalue()
-    if masked and coded.count(masked) != 1:
-        raise PhotoFailure("the Exif block did not reach the written file", "verify")
-    written = coded.replace(masked, tags.exif) if masked else coded
+    written = file.getvalue()
+    for stand_in, block in ((stand_ins["exif"], tags.exif), (stand_ins["xmp"], tags.xmp)):
+        if block and written.count(stand_in) != 1:
+            raise PhotoFailure("the metadata did not reach the written file", "verify")
+        written = written.replace(stand_in, block) if block else written
     return Built(written, f"re-encoded ({name})", (*removed, *heif.strays))
 
 
-def _masked(exif: bytes) -> bytes:
-    """Hide the Orientation from libraries that would turn the picture by it, and write Exif anew, without all of it."""
+def _without_orientation(exif: bytes) -> bytes:
     place = find_orientation(exif)
     return exif[:place] + _NO_TAG + exif[place + 2 :] if place else exif
 

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from pii_blur.errors import PhotoFailure
-from pii_blur.photo.format_heif import carry_heif, is_avif, is_heic, read_avif, read_heic
+from pii_blur.photo.cleaner import Cleaner, Tags
+from pii_blur.photo.exiftool import open_exiftool
+from pii_blur.photo.format_heif import carry_heif, is_avif, is_heic, read_avif, read_heic, write_avif, write_heic
 from pii_blur.photo.heif_boxes import split_heif
 from pii_blur.photo.orientation import read_orientation
 from tests.formats import HEIGHT, PROFILE, WIDTH, avif, heic, picture
@@ -63,6 +65,25 @@ def test_a_turned_heic_is_upright_and_its_exif_says_so() -> None:
     assert split_heif(data).turns
     assert read_orientation(read.exif) == read.orientation == 1
     assert np.abs(read.raster.samples.astype(int) - np.rot90(picture(3), -1)).mean() < 4
+
+
+def test_xmp_does_not_turn_the_written_picture() -> None:
+    """Its Orientation means nothing here, but a library obeys it."""
+    turning = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    turning += b'<r:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></r:RDF></x:xmpmeta>'
+    for make, read, write in ((heic, read_heic, write_heic), (avif, read_avif, write_avif)):
+        data = make(picture(3), exif=exif(1))
+        contents = read(data, LIMIT)
+        with open_exiftool() as exiftool:
+            cleaner = Cleaner(exiftool)
+            cleaned = Tags(exif(6).removeprefix(b"Exif\0\0"), turning)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Cleaner, "clean_tags", lambda *_, cleaned=cleaned: (cleaned, ()))
+                built = write(data, contents.raster, np.zeros((HEIGHT, WIDTH), np.uint8), cleaner)
+        result = split_heif(built.data)
+        assert not result.turns
+        assert result.xmp == turning
+        assert read_orientation(result.exif) == 6
 
 
 def test_a_thumbnail_is_told() -> None:
