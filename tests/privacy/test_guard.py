@@ -297,6 +297,12 @@ def test_one_changed_coefficient_outside_is_noticed(case: Case) -> None:
     case.refused(case.spliced(pixels, mask), "verify", "outside")
 
 
+def test_the_same_coefficients_under_another_table_are_another_picture(case: Case) -> None:
+    """One entry of a quantisation table changes every block."""
+    table = case.good.index(b"\xff\xdb") + 5 + 3
+    case.refused(case.good[:table] + bytes([case.good[table] + 1]) + case.good[table + 1 :], "verify", "another way")
+
+
 def test_a_picture_encoded_anew_does_not_pass_as_lossless(case: Case) -> None:
     """With other tables, or with the same ones."""
     for options in ({"quality": 90}, {"quality": 92, "subsampling": 2}):
