@@ -186,7 +186,9 @@ def test_a_file_that_is_cut_off_or_damaged_is_refused(case: Case) -> None:
     case.refused(case.good[: len(case.good) * 3 // 4], "verify", "cut off")
     coded = split_jpeg(case.good).coded
     shorter = Jpeg(split_jpeg(case.good).segments, coded[: len(coded) * 3 // 4]).to_bytes()
-    case.refused(shorter, "verify", "does not decode|differ")
+    case.refused(shorter, "verify", "does not decode")
+    # Not a coefficient is wrong, but what one decoder skips, another may stumble over.
+    case.refused(Jpeg(split_jpeg(case.good).segments, coded + b"\x12\x34" * 40).to_bytes(), "verify", "does not decode")
 
 
 def test_another_size_is_refused(case: Case, tmp_path: Path) -> None:
@@ -299,8 +301,10 @@ def test_one_changed_coefficient_outside_is_noticed(case: Case) -> None:
 
 def test_the_same_coefficients_under_another_table_are_another_picture(case: Case) -> None:
     """One entry of a quantisation table changes every block."""
-    table = case.good.index(b"\xff\xdb") + 5 + 3
-    case.refused(case.good[:table] + bytes([case.good[table] + 1]) + case.good[table + 1 :], "verify", "another way")
+    jpeg = split_jpeg(case.good)
+    coded = bytearray(jpeg.coded)
+    coded[coded.index(b"\xff\xdb") + 5 + 3] += 1
+    case.refused(Jpeg(jpeg.segments, bytes(coded)).to_bytes(), "verify", "another way")
 
 
 def test_a_picture_encoded_anew_does_not_pass_as_lossless(case: Case) -> None:
