@@ -111,7 +111,7 @@ GUARD = [
         "guard_detail.py",
         "_SIGMAS_PX[UNKNOWN] = _SIGMA",
         "pass",
-        "however or speck",
+        "veil",
     ),
     ("guard: turned photos", "guard.py", "mask = _as_stored(mask, before.orientation)", "pass", "turned"),
     ("guard: pixels outside", "guard.py", "    if is_wrong:", "    if False:", "changed_pixel or encoded_anew"),
