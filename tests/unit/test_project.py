@@ -7,7 +7,7 @@ import pytest
 
 from pii_blur.sphere.extent import FlatExtent, PanoExtent
 from pii_blur.sphere.project import NOTHING, Pyramid, render_view
-from pii_blur.sphere.views import PerspectiveView, plan_views
+from pii_blur.sphere.views import PerspectiveView, Tile, plan_views
 from tests.scenes import grid_directions
 
 
@@ -73,8 +73,8 @@ def test_a_view_keeps_the_detail_it_can_show() -> None:
 def test_tile_of_a_flat_photo_shows_its_pixels() -> None:
     """A tile at the photo's own scale is a plain crop."""
     photo = np.random.default_rng(1).integers(0, 255, (700, 1280, 3), dtype=np.uint8)
-    tiles = plan_views(FlatExtent(1280, 700), "balanced", 640)
-    tile = tiles[-1]
-    left, top = int(tile.left), int(tile.top)  # type: ignore[union-attr]
+    tiles = [tile for tile in plan_views(FlatExtent(1280, 700), "balanced", 640) if isinstance(tile, Tile)]
+    tile = next(tile for tile in tiles if tile.side == 640 and tile.left > 0 and tile.top > 0)
+    left, top = int(tile.left), int(tile.top)
     shown = render_view(Pyramid(photo), FlatExtent(1280, 700), tile)
     assert (shown == photo[top : top + 640, left : left + 640]).all()
