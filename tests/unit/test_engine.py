@@ -163,7 +163,7 @@ def test_stop_while_a_worker_dies_still_gives_its_photo_a_result(tmp_path: Path,
 
 def test_photo_that_hangs_fails_and_the_rest_goes_on(tmp_path: Path) -> None:
     """An unattended run must not stand still for ever."""
-    found = outcomes(ProcessEngine(1, patience_s=1.0).run(FakeTask(), jobs(tmp_path, "hang", "blur")))
+    found = outcomes(ProcessEngine(1, patience_s=8.0).run(FakeTask(), jobs(tmp_path, "hang", "blur")))
     assert found == {"0": "worker_died", "1": "blurred"}
 
 
