@@ -132,7 +132,7 @@ def strip_tiff(data: bytes, cleaner: Cleaner) -> Built:
 def carry_tiff(data: bytes) -> tuple[bytes, str]:
     """Return a TIFF with all tags but those of the picture, whose bytes are zero; see `contents`."""
     kept = _keep(split_tiff(data), 1 << 62)
-    new = bytearray(len(data))
+    new = bytearray(max(end for _, end in kept.ranges))
     for start, end in kept.ranges:
         new[start:end] = data[start:end]
     _put_directory(kept, new, {entry.tag: entry.raw for entry in kept.entries if entry.tag not in _OF_THE_PICTURE})
