@@ -137,7 +137,7 @@ GUARD = [
         "bitmap or further",
     ),
     ("guard: films", "guard_pictures.py", "if film := _FILM.search(part):", "if film := None:", "further"),
-    ("guard: base64", "guard_pictures.py", "for part in (data, *_decoded(data)):", "for part in (data,):", "further"),
+    ("guard: base64", "guard_pictures.py", "for part in (data, *_decoded(data)):", "for part in (data,):", "base64"),
     (
         "guard: uncompressed pictures",
         "guard_pictures.py",

@@ -25,6 +25,7 @@ _COSINES = np.array(
     [[np.cos((2 * x + 1) * u * np.pi / 16) * np.sqrt((2 if u else 1) / 8) for x in range(8)] for u in range(8)],
     dtype=np.float32,
 )
+_WAVES = np.kron(_COSINES, _COSINES)  # float32 (64, 64): from coefficients to samples, both row by row
 
 
 @dataclass(slots=True)
@@ -70,8 +71,8 @@ def read_blocks(data: bytes, frame: Frame, touched: Flags) -> Blocks:
             blocks.outside[component, row] = zlib.crc32(coefficients.data)
             return
         blocks.outside[component, row] = zlib.crc32(coefficients[~inside].tobytes())
-        values = (coefficients[inside] * tables[component]).reshape(-1, 8, 8)
-        samples = np.clip(np.rint(_COSINES.T @ values @ _COSINES) + 128, 0, 255).astype(np.uint8)
+        samples = np.rint((coefficients[inside] * tables[component]) @ _WAVES)
+        samples = np.clip(samples + 128, 0, 255).astype(np.uint8).reshape(-1, 8, 8)
         strip = blocks.planes[component][row * 8 : row * 8 + 8].reshape(8, -1, 8)
         strip[:, np.flatnonzero(inside)] = samples.transpose(1, 0, 2)
 

@@ -413,7 +413,9 @@ BESIDE = {
     "a film": lambda _: Segment(0xE3, b"\0\0\0\x18ftypmp42" + b"moov" * 200),
     "a film without its beginning": lambda _: Segment(0xE3, b"\0\0\0\x20moov\0\0\0\x6cmvhd" + bytes(200)),
     "a JPEG in base64": lambda _: Segment(APP1, b"unknown\0 x='" + FRESH[:4000] + b"'"),
-    "a JPEG in base64 behind other letters": lambda _: Segment(APP1, b"unknown\0 x='data" + FRESH[:4000] + b"'"),
+    "a JPEG in base64 behind other bytes": lambda _: Segment(
+        APP1, b"unknown\0 x='" + base64.b64encode(b"head" + other_jpeg()) + b"'"
+    ),
     "a JPEG without its first byte": lambda _: Segment(0xEA, b"Camera\0\0" + other_jpeg()[1:]),
 }
 
