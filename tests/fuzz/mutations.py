@@ -180,7 +180,7 @@ def strange_frame(pieces: Pieces, rng: random.Random) -> Pieces:
             what = rng.randrange(9)
             if what <= 3:
                 side = rng.choice((5, 7))
-                sof[side : side + 2] = rng.choice((*_SIZES, int.from_bytes(sof[side : side + 2]) + 1)).to_bytes(2)
+                sof[side : side + 2] = rng.choice((*_SIZES, int.from_bytes(sof[side : side + 2]) ^ 1)).to_bytes(2)
             elif what == 4:
                 sof[1] = rng.choice((0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC9, 0xCA, 0xCB, 0xCF))
             elif what == 5:

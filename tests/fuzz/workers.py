@@ -21,7 +21,7 @@ from tests.fuzz.judge import FoundBug, judge
 
 LIMIT_S = 20.0
 LIMIT_MIB = 2048
-_EXIFTOOL_S = 15.0  # shorter than the limit, so that a hanging exiftool is told from a hanging program
+_EXIFTOOL_S = 10.0  # shorter than the limit, so that a hanging exiftool is told from a hanging program
 _START_S = 60.0
 _MARGIN_MIB = 1024  # of address space beyond the limit: what is reserved is not used
 
