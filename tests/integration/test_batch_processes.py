@@ -21,7 +21,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
 # What stands for the pipeline: argv is the folder of records, the gate (or "-"), then the command line.
 DRIVER = """
-import sys, types
+import signal, sys, types
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # the tests may run where they are ignored, as with nohup
+    signal.signal(number, signal.SIG_DFL)
 from pathlib import Path
 import pii_blur.cli
 from tests.fakes import FakeTask
