@@ -165,7 +165,7 @@ GUARD = [
         "guard_pictures.py",
         "((change > _LEAST_CHANGE) & (to_result > to_source)).any()",
         "False",
-        "unblurred",
+        "need_not_differ",
     ),
     (
         "guard: copies keep their picture (JPEG)",
@@ -201,12 +201,12 @@ CLEANING = [
     *(
         (f"{tag} is deleted", "metadata.py", f'    "-{tag}=",\n', "", test)
         for tag, test in {
-            "MPF:all": "MPF",
-            "PhotoshopThumbnail": "Photoshop",
-            "XMP-xmp:Thumbnails": "XMP",
-            "XMP-GImage:all": "GImage",
-            "XMP-GDepth:all": "GDepth",
-            "FlashPix:all": "sound",
+            "MPF:all": "tags_of_a_picture",
+            "PhotoshopThumbnail": "tags_of_a_picture",
+            "XMP-xmp:Thumbnails": "tags_of_a_picture",
+            "XMP-GImage:all": "tags_of_a_picture",
+            "XMP-GDepth:all": "tags_of_a_picture",
+            "FlashPix:all": "tags_of_a_picture",
         }.items()
     ),
     (

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pii_blur.photo.guard_detail import matrix_product
 from pii_blur.photo.jpeg_frame import Frame
 from pii_blur.photo.turbojpeg import load_turbojpeg
 
@@ -71,8 +72,8 @@ def read_blocks(data: bytes, frame: Frame, touched: Flags) -> Blocks:
             blocks.outside[component, row] = zlib.crc32(coefficients.data)
             return
         blocks.outside[component, row] = zlib.crc32(coefficients[~inside].tobytes())
-        samples = np.rint((coefficients[inside] * tables[component]) @ _WAVES)
-        samples = np.clip(samples + 128, 0, 255).astype(np.uint8).reshape(-1, 8, 8)
+        samples = matrix_product(coefficients[inside] * tables[component], _WAVES)
+        samples = np.clip(np.rint(samples) + 128, 0, 255).astype(np.uint8).reshape(-1, 8, 8)
         strip = blocks.planes[component][row * 8 : row * 8 + 8].reshape(8, -1, 8)
         strip[:, np.flatnonzero(inside)] = samples.transpose(1, 0, 2)
 

@@ -183,13 +183,13 @@ def _measured(source: Plane, result: Plane, inside: Flags) -> Iterator[tuple[_At
     for start in range(0, len(all_rows), _PORTION):
         at = all_rows[start : start + _PORTION], all_columns[start : start + _PORTION]
         before = _blocks(source, *at)
-        whole, smooth = _products(before, before), before @ _SMOOTH
+        whole, smooth = _products(before, before), matrix_product(before, _SMOOTH)
         cosines, smooth = smooth[:, _POLYNOMIALS:], smooth[:, :_POLYNOMIALS]
         energy = whole - _products(smooth, smooth)
         kept = np.minimum(energy, whole - _products(cosines, cosines)) >= _LEAST_ENERGY
         at, before, smooth, energy = (at[0][kept], at[1][kept]), before[kept], smooth[kept], energy[kept]
         after = _blocks(result, *at)
-        smooth_after = after @ _SMOOTH[:, :_POLYNOMIALS]
+        smooth_after = matrix_product(after, _SMOOTH[:, :_POLYNOMIALS])
         common = _products(before, after) - _products(smooth, smooth_after)
         yield at, energy, common, _products(after, after) - _products(smooth_after, smooth_after)
 
@@ -203,6 +203,15 @@ def _products(one: Values, other: Values) -> Values:
 def _blocks(plane: Plane, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Values:
     grid = plane.reshape(plane.shape[0] // _BLOCK, _BLOCK, plane.shape[1] // _BLOCK, _BLOCK)
     return grid.transpose(0, 2, 1, 3)[rows, columns].reshape(-1, _BLOCK * _BLOCK).astype(np.float32) - 128
+
+
+def matrix_product(one: Values, other: Values) -> Values:
+    """Return `one @ other`, float32, by one thread."""
+    if not len(one):
+        return np.zeros((0, other.shape[1]), dtype=np.float32)
+    # Not NumPy's product: its threads wait for each other at full speed, and cost more than the product itself.
+    nothing = np.zeros((0, 0), dtype=np.float32)
+    return np.asarray(cv2.gemm(one, np.ascontiguousarray(other), 1.0, nothing, 0.0), dtype=np.float32)
 
 
 def weakest(mask: Mask, height: int, width: int) -> Mask:

@@ -24,6 +24,7 @@ from pii_blur.photo.encode import make_thumbnail
 from pii_blur.photo.exiftool import ExifTool, open_exiftool
 from pii_blur.photo.guard import guard_blurred, guard_copy
 from pii_blur.photo.guard_detail import shows_through
+from pii_blur.photo.guard_pictures import Expected, foreign_pictures
 from pii_blur.photo.jpeg_segments import APP0, APP1, COM, EXIF, Jpeg, Segment, split_jpeg
 from pii_blur.photo.metadata import Mark
 from pii_blur.photo.orientation import as_stored
@@ -35,7 +36,8 @@ from pii_blur.photo.tags import changed_tags
 from pii_blur.photo.write import copy_clean, write_photo
 from pii_blur.sphere.project import Pyramid
 from pii_blur.sphere.quad import SphereQuad
-from tests.photos import other_jpeg, street, with_tags
+from tests.photos import hide_middle, other_jpeg, street, with_tags
+from tests.privacy.test_no_preview_survives import make
 
 MARK = Mark("1.0", "model", 0.4, 1)
 WIDTH, HEIGHT = 768, 384
@@ -385,6 +387,18 @@ def test_a_thumbnail_of_the_unblurred_photo_is_refused(case: Case, tmp_path: Pat
         case.refused(spoiled, "leak", "thumbnail")
 
 
+def test_a_thumbnail_need_not_differ_much_from_the_result_to_be_the_source_s() -> None:
+    """Grey people on a grey street: what matters is which of the two it is like, wherever they differ."""
+    source = street(48, 96)[..., 0] // 2 + 60
+    result = source.copy()
+    result[20:30, 40:52] = cv2.blur(source, (15, 15))[20:30, 40:52]
+    assert 6 < np.abs(source.astype(int) - result)[20:30, 40:52].mean() < 20
+    for shown, finding in ((result, ""), (source, "a thumbnail that was not blurred in APP1 Exif")):
+        file = io.BytesIO()
+        Image.fromarray(shown).save(file, "JPEG", quality=90)
+        assert foreign_pictures([("APP1 Exif", file.getvalue())], Expected(result, source)) == finding
+
+
 def test_a_thumbnail_of_something_else_is_refused(case: Case, tmp_path: Path) -> None:
     """Whatever it shows, nobody examined it."""
     case.refused(with_tags(case.good, tmp_path, "-ThumbnailImage<={other}"), "leak", "thumbnail")
@@ -448,6 +462,20 @@ def test_further_pictures_of_a_png_are_refused(png_case: Case) -> None:
     for chunk in (Chunk(b"acTL", bytes(8)), Chunk(b"prVw", other_jpeg())):
         spoiled = Png((png.chunks[0], chunk, *png.chunks[1:])).to_bytes()
         png_case.refused(spoiled, "leak", "frames| in prVw")
+
+
+TAGS_OF_PICTURES = ("MPF", "MPImage", "Photoshop:PhotoshopT", "XMP-xmp:Thumb", "XMP-GImage", "XMP-GDepth", "FlashPix")
+
+
+@pytest.mark.parametrize(
+    "name", ["MPF", "Photoshop thumbnail", "XMP thumbnails", "GImage", "GDepth", "sound in a segment"]
+)
+def test_the_tags_of_a_picture_go_with_it(name: str, tmp_path: Path, exiftool: ExifTool) -> None:
+    """Nothing points at what is not there any more, and no blanked bytes pass for a picture."""
+    photo, target = make(name, tmp_path), tmp_path / "out.jpg"
+    write_photo(photo, hide_middle(photo), target, exiftool=exiftool, mark=MARK)
+    tags = exiftool.read_tags(target.read_bytes(), ".jpg")
+    assert [tag for tag in tags if tag.startswith(TAGS_OF_PICTURES)] == []
 
 
 # --- (5) all metadata ----------------------------------------------------------------------------------------------
