@@ -194,12 +194,21 @@ def _judge_outside(before: NDArray[np.uint8], after: NDArray[np.uint8], mask: ND
 
 
 def _lacks_scans(data: bytes) -> bool:
-    """Whether scans stand behind the end of a progressive JPEG.
+    """Whether scans of a progressive JPEG are missing, or stand behind its end.
 
-    Libjpeg smooths the few that it has. It cannot know of that any more in the result, which has the same coefficients.
+    Libjpeg smooths what it has of such a picture. In the result, with the same coefficients, it cannot know of that.
     """
     pieces = jpeg_pieces(data) if data[:2] == b"\xff\xd8" else []
-    return any(one[1:2] == b"\xc2" for one in pieces) and b"\xff\xda" in pieces[-1]
+    frame = next((one for one in pieces if one[:2] == b"\xff\xc2"), None)
+    if frame is None:
+        return False
+    whole = set()
+    for scan in (one for one in pieces if one[:2] == b"\xff\xda" and len(one) > 5):
+        count = scan[4]
+        first, last, low_bit = (*scan[5 + 2 * count : 8 + 2 * count], 0, 0, 0)[:3]
+        if low_bit & 15 == 0:
+            whole |= {(scan[5 + 2 * n], place) for n in range(count) for place in range(first, min(last, 63) + 1)}
+    return len(whole) < 64 * frame[9]
 
 
 def _judge_pictures(written: bytes, stored: NDArray[np.uint8], *, largest: int) -> None:
