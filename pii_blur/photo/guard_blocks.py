@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,9 +28,10 @@ _COSINES = np.array(
     dtype=np.float32,
 )
 _WAVES = np.kron(_COSINES, _COSINES)  # float32 (64, 64): from coefficients to samples, both row by row
+_PORTION = 1 << 13  # blocks turned at a time
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Blocks:
     """The blocks of one JPEG.
 
@@ -39,9 +41,9 @@ class Blocks:
         small: uint8, the first component at an eighth of its size.
     """
 
-    outside: dict[tuple[int, int], int] = field(default_factory=dict)
-    planes: list[NDArray[np.uint8]] = field(default_factory=list)
-    small: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.uint8))
+    outside: dict[tuple[int, int], int]
+    planes: list[NDArray[np.uint8]]
+    small: NDArray[np.uint8]
 
 
 def read_blocks(data: bytes, frame: Frame, touched: Flags) -> Blocks:
@@ -55,30 +57,62 @@ def read_blocks(data: bytes, frame: Frame, touched: Flags) -> Blocks:
     Raises:
         JpegError: the library cannot read it, or warns about it.
     """
-    blocks = Blocks()
     factors = [(one.horizontal, one.vertical) for one in frame.components] if len(frame.components) > 1 else [(1, 1)]
     rows, columns = touched.shape
-    blocks.planes = [np.zeros((rows * v * 8, columns * h * 8), dtype=np.uint8) for h, v in factors]
-    blocks.small = np.zeros((rows * factors[0][1], columns * factors[0][0]), dtype=np.uint8)
-    tables = [frame.tables[one.table] for one in frame.components]
+    planes = [
+        _Plane(rows * v, columns * h, frame.tables[one.table])
+        for (h, v), one in zip(factors, frame.components, strict=True)
+    ]
+    means = np.zeros((rows * factors[0][1], columns * factors[0][0]), dtype=np.int16)
+    outside: dict[tuple[int, int], int] = {}
+    any_touched = touched.any(axis=1)
 
     def look(component: int, row: int, coefficients: NDArray[np.int16]) -> None:
         horizontal, vertical = factors[component]
-        inside = touched[row // vertical].repeat(horizontal)[: len(coefficients)]
         if component == 0:
-            brightness = coefficients[:, 0] * (tables[0][0] / 8) + 128
-            blocks.small[row, : len(brightness)] = np.clip(brightness, 0, 255)
-        if not inside.any():
-            blocks.outside[component, row] = zlib.crc32(coefficients.data)
-            return
-        blocks.outside[component, row] = zlib.crc32(coefficients[~inside].tobytes())
-        samples = matrix_product(coefficients[inside] * tables[component], _WAVES)
-        samples = np.clip(np.rint(samples) + 128, 0, 255).astype(np.uint8).reshape(-1, 8, 8)
-        strip = blocks.planes[component][row * 8 : row * 8 + 8].reshape(8, -1, 8)
-        strip[:, np.flatnonzero(inside)] = samples.transpose(1, 0, 2)
+            means[row, : len(coefficients)] = coefficients[:, 0]
+        if any_touched[row // vertical]:
+            inside = touched[row // vertical].repeat(horizontal)[: len(coefficients)]
+            planes[component].take(row, inside, coefficients)
+            coefficients = coefficients[~inside]
+        outside[component, row] = zlib.crc32(coefficients.data)
 
     load_turbojpeg().show(data, look)
-    return blocks
+    brightness = np.clip(means * (frame.tables[frame.components[0].table][0] / 8) + 128, 0, 255)
+    return Blocks(outside, [plane.finished() for plane in planes], brightness.astype(np.uint8))
+
+
+class _Plane:
+    """One component, of which the touched blocks are turned into samples, many at a time."""
+
+    def __init__(self, rows: int, columns: int, table: NDArray[np.float32]) -> None:
+        self._samples = np.zeros((rows, 8, columns, 8), dtype=np.uint8)
+        self._table = table
+        self._waiting: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int16]]] = []
+        self._count = 0
+
+    def take(self, row: int, inside: Flags, coefficients: NDArray[np.int16]) -> None:
+        """Take in those blocks of a row, int16 (columns, 64), that are `inside`."""
+        columns = np.flatnonzero(inside)
+        self._waiting.append((np.full(len(columns), row), columns, coefficients[columns]))
+        self._count += len(columns)
+        if self._count >= _PORTION:
+            self._turn()
+
+    def finished(self) -> NDArray[np.uint8]:
+        """Return uint8 (8 * rows, 8 * columns), 0 outside the touched blocks."""
+        if self._count:
+            self._turn()
+        rows, height, columns, width = self._samples.shape
+        return self._samples.reshape(rows * height, columns * width)
+
+    def _turn(self) -> None:
+        rows, columns, coefficients = (np.concatenate(part) for part in zip(*self._waiting, strict=True))
+        self._waiting, self._count = [], 0
+        samples = matrix_product(coefficients * self._table, _WAVES)
+        # In one pass: centred on 128, rounded, cut off at 0 and 255.
+        whole = np.asarray(cv2.addWeighted(samples, 1.0, samples, 0.0, 128.0, dtype=cv2.CV_8U))
+        self._samples.transpose(0, 2, 1, 3)[rows, columns] = whole.reshape(-1, 8, 8)
 
 
 def touched_mcus(mask: Mask, frame: Frame) -> Flags:
