@@ -37,10 +37,13 @@ from pii_blur.regions_file import read_regions, write_regions
 from pii_blur.results import Job, Outcome, PhotoError, PhotoResult, SideFiles
 from pii_blur.settings import Settings
 from pii_blur.sphere.project import Pyramid, render_view
-from pii_blur.sphere.views import plan_views
+from pii_blur.sphere.views import PerspectiveView, Tile, plan_views
 from pii_blur.version import __version__
 
 log = logging.getLogger(__name__)
+
+# A photo of more bytes than this (33 megapixels) is hidden and written without the memory that searching it took.
+_LARGE = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +110,15 @@ def find_regions(photo: Photo, detector: Detector, settings: Settings, *, thread
         photo.extent, settings.views, detector.size, pose_pitch=photo.pose_pitch, pose_roll=photo.pose_roll
     )
     pyramid = Pyramid(photo.pixels)
-    crops = (render_view(pyramid, photo.extent, view) for view in views)
+
+    def look(view: PerspectiveView | Tile) -> list[Region]:
+        return lift(view, detector.detect(render_view(pyramid, photo.extent, view), thresholds))
+
     with ThreadPoolExecutor(threads) as pool:
-        detections = pool.map(lambda crop: detector.detect(crop, thresholds), crops)
-        return [region for view, found in zip(views, detections, strict=True) for region in lift(view, found)]
+        regions = [region for found in pool.map(look, views) for region in found]
+    if photo.pixels.nbytes > _LARGE:
+        detector.rest()
+    return regions
 
 
 def hide_regions(photo: Photo, regions: Sequence[Region], settings: Settings) -> HiddenPhoto:

@@ -64,6 +64,9 @@ class ColourDetector:
         count = len(boxes)
         return Detections(boxes.astype(np.float32), np.full(count, 0.9, np.float32), np.zeros(count, np.int16))
 
+    def rest(self) -> None:
+        """There is no memory to give back."""
+
 
 def person_colour_left(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return (height, width): where a pixel still has one of the exact colours of a person."""

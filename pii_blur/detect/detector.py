@@ -38,6 +38,9 @@ class Detector(Protocol):
             thresholds: least calibrated score per wanted label; other labels are not looked for.
         """
 
+    def rest(self) -> None:
+        """Give back the memory that only searching needs, hundreds of megabytes; costs the time of one crop."""
+
 
 def load_detector(model: str | Path) -> Detector:
     """Open a model by name or folder.

@@ -56,6 +56,10 @@ class RetinaNet:
             np.concatenate([part.labels for part in found]),
         )
 
+    def rest(self) -> None:
+        """Give back the memory that only searching needs."""
+        self._session.shrink(np.zeros((1, self.size, self.size, 3), dtype=np.uint8))
+
     def _of_one_class(
         self, label: Label, boxes: NDArray[np.float32], raw: NDArray[np.float32], least: float
     ) -> Detections:

@@ -65,7 +65,7 @@ def read_blocks(data: bytes, frame: Frame, touched: Flags) -> Blocks:
     ]
     means = np.zeros((rows * factors[0][1], columns * factors[0][0]), dtype=np.int16)
     outside: dict[tuple[int, int], int] = {}
-    any_touched = touched.any(axis=1)
+    any_touched: Flags = touched.max(axis=1)
 
     def look(component: int, row: int, coefficients: NDArray[np.int16]) -> None:
         horizontal, vertical = factors[component]

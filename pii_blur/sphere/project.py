@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -20,18 +21,20 @@ NOTHING = 114
 
 
 class Pyramid:
-    """A picture and smaller copies of it, area-averaged, each made when first asked for."""
+    """A picture and smaller copies of it, area-averaged, each made when first asked for, by whichever thread asks."""
 
     def __init__(self, pixels: Pixels) -> None:
         """Start with `pixels`, uint8 (height, width, 3)."""
         self._levels = [pixels]
         self._shrunk: dict[tuple[int, int], Pixels] = {}
+        self._making = Lock()
 
     def level(self, number: int) -> Pixels:
         """Return the picture halved `number` times."""
-        while len(self._levels) <= number:
-            height, width = self._levels[-1].shape[:2]
-            self._levels.append(_resized(self._levels[-1], max(width // 2, 1), max(height // 2, 1)))
+        with self._making:
+            while len(self._levels) <= number:
+                height, width = self._levels[-1].shape[:2]
+                self._levels.append(_resized(self._levels[-1], max(width // 2, 1), max(height // 2, 1)))
         return self._levels[number]
 
     def shrunk(self, step: float) -> Pixels:
@@ -40,8 +43,9 @@ class Pyramid:
         if step <= 1:
             return picture
         size = (max(round(picture.shape[1] / step), 1), max(round(picture.shape[0] / step), 1))
-        if size not in self._shrunk:
-            self._shrunk[size] = _resized(picture, *size)
+        with self._making:
+            if size not in self._shrunk:
+                self._shrunk[size] = _resized(picture, *size)
         return self._shrunk[size]
 
 

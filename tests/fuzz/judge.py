@@ -65,6 +65,9 @@ class StandInDetector:
         box = np.array([[24, 24, 42, 46]], dtype=np.float32)
         return Detections(box, np.full(1, 0.9, np.float32), np.zeros(1, np.int16))
 
+    def rest(self) -> None:
+        """There is no memory to give back."""
+
 
 # A zone as well, so that something is hidden in almost every photo.
 HIDING = Settings(views="fast", zones=(Zone("hide", 0.0, 0.0, 40.0, 40.0, "middle"),))

@@ -19,6 +19,8 @@ from pii_blur.errors import MissingDependency
 from pii_blur.labels import Label
 from pii_blur.settings import DEFAULT_MODEL
 
+STATUS = Path("/proc/self/status")
+
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
@@ -111,3 +113,21 @@ def test_class_that_the_model_does_not_know_is_an_error(model: Path) -> None:
     detector = load_detector(model)
     with pytest.raises(MissingDependency, match="bus"):
         detector.detect(np.zeros((640, 640, 3), np.uint8), {Label.BUS: 0.4})
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="only Linux says how much memory a process has")
+def test_a_resting_detector_gives_its_memory_back() -> None:
+    """A photo of 60 megapixels needs the memory for itself while it is hidden and written."""
+    detector = load_detector("street-retinanet-seed")
+    crop = np.random.default_rng(5).integers(0, 255, (detector.size, detector.size, 3), dtype=np.uint8)
+    detector.detect(crop, {Label.PERSON: 0.5})
+    searching = resident_mib()
+    detector.rest()
+    assert resident_mib() < searching - 50
+    assert len(detector.detect(crop, {Label.PERSON: 0.0001}).scores) > 0
+
+
+def resident_mib() -> float:
+    """Return the memory of this process."""
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024
