@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from pii_blur.mask import RIM, UNMEASURED, UNTOUCHED, level_of
 from pii_blur.obfuscate.erase import HiddenArea, erase
-from pii_blur.obfuscate.obfuscator import METHODS, SAMPLES_PER_SIGMA, Strength
+from pii_blur.obfuscate.methods import CELL_PX
+from pii_blur.obfuscate.obfuscator import METHODS, Strength
 from pii_blur.sphere.axes import Floats, unit
 from pii_blur.sphere.extent import Extent, PanoExtent
 from pii_blur.sphere.project import Pyramid, sample
@@ -103,8 +104,8 @@ def _paint_one(
     sigma = strength.sigma(quad.longest_side(), per_degree)
     pixel = np.radians(1.0 / per_degree)
     feather = np.radians(strength.feather(sigma, per_degree))
-    step = np.radians(sigma) / SAMPLES_PER_SIGMA
-    patch, directions, origin = _patch(pyramid, extent, quad, step, margin=feather + 3 * step * SAMPLES_PER_SIGMA)
+    step = np.radians(sigma) / CELL_PX
+    patch, directions, origin = _patch(pyramid, extent, quad, step, margin=feather + 3 * step * CELL_PX)
     # PRIVACY: nothing hidden has a part in the blur, this box's or another's; nor has what lies past the picture's
     # edge, where its last rows and columns are seen again. A sample takes in what lies up to three steps from it: its
     # own width, and that of a pixel of the smaller copy it is read from, between neighbours.
