@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 Patch = NDArray[np.uint8]
 
-# A cell is as large as the detail that may remain: the blur's sigma, or one of the squares. Patches are sampled this many
-# times per cell, so that the method, not the grid, decides what is left.
+# A cell is as large as the detail that may remain: the blur's sigma, or one of the squares. Patches are sampled this
+# many times per cell, so that the method, not the grid, decides what is left.
 CELL_PX = 4
 
 SOLID_GREY = 128
