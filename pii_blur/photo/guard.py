@@ -23,7 +23,7 @@ from pii_blur.mask import UNTOUCHED
 from pii_blur.photo.exif_ifd import is_given_up
 from pii_blur.photo.exiftool import ExifTool
 from pii_blur.photo.guard_blocks import Blocks, read_blocks, same_meaning, step_of, touched_mcus
-from pii_blur.photo.guard_detail import shows_through, weakest
+from pii_blur.photo.guard_detail import Plane, shows_through, weakest
 from pii_blur.photo.guard_parts import Parts, lost_block, take_apart
 from pii_blur.photo.guard_pictures import Expected, foreign_pictures, holds_picture
 from pii_blur.photo.photo import Photo, PhotoFacts, Pixels
@@ -146,21 +146,26 @@ def _compare_blocks(before: Parts, after: Parts, mask: Mask, pool: Executor) -> 
     changed = sum(old.outside[place] != new.outside.get(place) for place in old.outside)
     if changed:
         raise _wrong(f"coefficients outside the hidden blocks differ in {changed} rows")
-    _refuse_detail_of_blocks(before, old, new, mask)
+    _refuse_detail_of_blocks(before, old, new, mask, pool)
     height, width = (-(-side // _SMALL) for side in mask.shape)
     return Expected(new.small[:height, :width], old.small[:height, :width])
 
 
-def _refuse_detail_of_blocks(before: Parts, old: Blocks, new: Blocks, mask: Mask) -> None:
+def _refuse_detail_of_blocks(before: Parts, old: Blocks, new: Blocks, mask: Mask, pool: Executor) -> None:
     assert before.frame is not None
-    masks = {(1, 1): mask}
-    # PRIVACY: colour has edges as well; every component is looked at.
-    for component, (source, result) in enumerate(zip(old.planes, new.planes, strict=True)):
-        across, down = step = step_of(before.frame, component)
-        part = masks[step] = masks[step] if step in masks else weakest(mask, down, across)
+    steps = [step_of(before.frame, component) for component in range(len(old.planes))]
+    masks = {step: weakest(mask, step[1], step[0]) for step in set(steps)}
+
+    def look(source: Plane, result: Plane, step: tuple[int, int]) -> tuple[int, int] | None:
+        across, down = step
+        part = masks[step]
         height, width = part.shape
         place = shows_through(source[:height, :width], result[:height, :width], part, step=down)
-        _refuse_detail(place and (place[0] * across, place[1] * down))
+        return place and (place[0] * across, place[1] * down)
+
+    # PRIVACY: colour has edges as well; every component is looked at.
+    for place in pool.map(look, old.planes, new.planes, steps):
+        _refuse_detail(place)
 
 
 def _compare_rasters(source: Raster, result: Raster, mask: Mask, most: float) -> Expected:
