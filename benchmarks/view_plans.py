@@ -16,10 +16,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = ("person 12-24 px", "person 24-48 px", "person 48-96 px", "person 96-inf px")
+
+
+HEADER = """\
+| plan | PROB | people | 12-24 px | 24-48 | 48-96 | > 96 | vehicles | detail lost elsewhere | s/photo |
+|---|---|---|---|---|---|---|---|---|---|"""
 
 
 def main() -> int:
@@ -32,21 +38,23 @@ def main() -> int:
     shared = Path(os.environ.get("PII_BLUR_SHARED") or ROOT.parent / "shared")
     if not (shared / "eval" / "panos").is_dir():
         sys.exit(f"no evaluation data in {shared}; set PII_BLUR_SHARED")
-    print("| plan | PROB | people | 12-24 px | 24-48 | 48-96 | > 96 | vehicles | detail lost elsewhere | s/photo |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print(HEADER)
     with tempfile.TemporaryDirectory() as scratch:
         for plan in options.plans.split(","):
             measure(plan, sorted(options.prob.split(","), key=float), shared, (options.keep or Path(scratch)) / plan)
     return 0
 
 
-def measure(plan: str, probs: list[str], shared: Path, folder: Path) -> None:
-    """Blur all panoramas by one plan at each PROB, lowest first, judge them, and print a row for each."""
+def measure(plan: str, probs: list[str], shared: Path, folder: Path, more: Sequence[str] = ()) -> None:
+    """Blur all panoramas by one plan at each PROB, lowest first, judge them, and print a row for each.
+
+    `more` are further arguments of the command line.
+    """
     panoramas, found = shared / "eval" / "panos", folder / "detections"
     for number, prob in enumerate(probs):
         output = folder / prob
         side = ["--detections" if number == 0 else "--from-detections", str(found)]
-        command = [sys.executable, str(ROOT / "pii-blur.py"), str(panoramas), str(output), prob]
+        command = [sys.executable, str(ROOT / "pii-blur.py"), str(panoramas), str(output), prob, *more]
         start = time.perf_counter()
         subprocess.run([*command, "--views", plan, "--force", "--quiet", *side], check=True)
         seconds = (time.perf_counter() - start) / len(list(panoramas.glob("*.jpg")))
