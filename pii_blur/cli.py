@@ -21,6 +21,7 @@ from pii_blur.batch.plan import Plan, digest_run
 from pii_blur.batch.runner import plan_run, run_batch
 from pii_blur.batch.summary import SCHEMA, Summary
 from pii_blur.command import Command, parse_extensions, parse_kernel, parse_labels, parse_prob, parse_threshold
+from pii_blur.detect.devices import DEFAULT_DEVICE, DEVICES
 from pii_blur.detect.model_store import known_models
 from pii_blur.errors import ExitCode, RunFailure
 from pii_blur.labels import DEFAULT_LABELS, Label
@@ -93,11 +94,11 @@ def _run(command: Command, results: TextIO) -> ExitCode:
     # It loads the neural network's runtime, which nobody should wait for only to learn of a mistyped option.
     from pii_blur.pipeline import BlurTask, check_tools  # noqa: PLC0415
 
-    run_digest = digest_run(options, settings.digest(), check_tools(settings))
+    run_digest = digest_run(options, settings.digest(), check_tools(settings, device=command.device))
     if options.dry_run:
         return _show_plan(plan_run(options, run_digest), command, results)
     log.debug("%d workers, %d threads each", workers, threads)
-    task = BlurTask(settings, options.side, threads, options.trust_mark)
+    task = BlurTask(settings, options.side, threads, options.trust_mark, command.device)
     progress = BarProgress(sys.stderr) if sys.stderr.isatty() and not command.quiet else LineProgress()
     summary = run_batch(options, task, run_digest=run_digest, progress=progress)
     return _show_summary(summary, command, results)
@@ -255,6 +256,9 @@ def _add_side_files(group: argparse._ArgumentGroup) -> None:
 def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--workers", metavar="N", type=int, help="photos at a time (default: as the cores allow)")
     group.add_argument("--threads", metavar="N", type=int, help="threads per worker (default: as the cores allow)")
+    group.add_argument(
+        "--device", choices=DEVICES, default=DEFAULT_DEVICE, help="what the model runs on (default: %(default)s)"
+    )
     group.add_argument("--force", action="store_true", help="do finished photos again")
     group.add_argument("--dry-run", action="store_true", help="say what would be done and write nothing")
     group.add_argument("--allow-empty", action="store_true", help="an INPUT without photos is no error")

@@ -47,6 +47,7 @@ class Command:
     settle: float
     workers: int | None
     threads: int | None
+    device: str
     journal: Path | None
     force: bool
     dry_run: bool

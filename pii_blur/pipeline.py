@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 from pii_blur.detect.detector import Detector, load_detector
+from pii_blur.detect.devices import DEFAULT_DEVICE, check_device
 from pii_blur.detect.model_store import find_model
 from pii_blur.errors import MissingDependency, PhotoFailure, RunFailure
 from pii_blur.obfuscate.paint import Canvas, paint, restore
@@ -62,22 +63,24 @@ class Tools:
 
 
 @contextmanager
-def open_tools(settings: Settings, *, threads: int = 0) -> Iterator[Tools]:
+def open_tools(settings: Settings, *, threads: int = 0, device: str = DEFAULT_DEVICE) -> Iterator[Tools]:
     """Open what `blur_photo` needs; it closes at the end of the `with`.
 
     Args:
         settings: names the model.
         threads: how many views are searched at a time; 0 for one per core.
+        device: what the model runs on, one of `DEVICES`.
 
     Raises:
-        MissingDependency: the model or exiftool is missing or unusable.
+        MissingDependency: the model, the device or exiftool is missing or unusable.
     """
-    detector = load_detector(settings.model)
+    threads = threads or os.cpu_count() or 1
+    detector = load_detector(settings.model, device, threads=threads)
     with open_exiftool() as exiftool:
-        yield Tools(detector, exiftool, threads or os.cpu_count() or 1)
+        yield Tools(detector, exiftool, threads)
 
 
-def check_tools(settings: Settings) -> str:
+def check_tools(settings: Settings, *, device: str = DEFAULT_DEVICE) -> str:
     """Make sure that everything `open_tools` needs is there, and return the model's SHA-256 (hex).
 
     Raises:
@@ -87,6 +90,7 @@ def check_tools(settings: Settings) -> str:
     missing = [label.word for label in settings.labels if label not in card.labels]
     if missing:
         raise MissingDependency(f"the model {card.name} does not know {', '.join(missing)}; see --classes and --model")
+    check_device(device)
     load_turbojpeg()
     check_exiftool()
     return card.sha256
@@ -264,12 +268,14 @@ class BlurTask:
     Attributes:
         settings, side, trust_mark: see `blur_photo`.
         threads: how many views are searched at a time; 0 for one per core.
+        device: see `open_tools`.
     """
 
     settings: Settings
     side: SideFiles = field(default_factory=SideFiles)
     threads: int = 0
     trust_mark: bool = False
+    device: str = DEFAULT_DEVICE
     _tools: ExitStack | None = field(default=None, init=False, repr=False)
     _opened: Tools | None = field(default=None, init=False, repr=False)
 
@@ -279,7 +285,9 @@ class BlurTask:
             if self.threads:  # OpenCV would else take every core in each of several processes
                 cv2.setNumThreads(self.threads)
             self._tools = ExitStack()
-            self._opened = self._tools.enter_context(open_tools(self.settings, threads=self.threads))
+            self._opened = self._tools.enter_context(
+                open_tools(self.settings, threads=self.threads, device=self.device)
+            )
         return blur_photo(
             job.source,
             job.destination,
@@ -296,9 +304,9 @@ class BlurTask:
             self._tools.close()
         self._tools = self._opened = None
 
-    def __getstate__(self) -> tuple[Settings, SideFiles, int, bool]:
-        return self.settings, self.side, self.threads, self.trust_mark
+    def __getstate__(self) -> tuple[Settings, SideFiles, int, bool, str]:
+        return self.settings, self.side, self.threads, self.trust_mark, self.device
 
-    def __setstate__(self, state: tuple[Settings, SideFiles, int, bool]) -> None:
-        self.settings, self.side, self.threads, self.trust_mark = state
+    def __setstate__(self, state: tuple[Settings, SideFiles, int, bool, str]) -> None:
+        self.settings, self.side, self.threads, self.trust_mark, self.device = state
         self._tools = self._opened = None

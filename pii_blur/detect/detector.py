@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pii_blur.detect.detections import Detections
+from pii_blur.detect.devices import DEFAULT_DEVICE, open_session
 from pii_blur.detect.model_store import find_model
 from pii_blur.detect.retinanet import RetinaNet
 from pii_blur.labels import Label
@@ -42,10 +43,16 @@ class Detector(Protocol):
         """Give back the memory that only searching needs, hundreds of megabytes; costs the time of one crop."""
 
 
-def load_detector(model: str | Path) -> Detector:
+def load_detector(model: str | Path, device: str = DEFAULT_DEVICE, *, threads: int = 1) -> Detector:
     """Open a model by name or folder.
 
+    Args:
+        model: see `find_model`.
+        device: one of `devices.DEVICES`.
+        threads: how many threads will ask at once.
+
     Raises:
-        MissingDependency: it is not there, damaged, or not runnable here.
+        MissingDependency: it is not there, damaged, or not runnable here, or there is no such device.
     """
-    return RetinaNet(find_model(model))
+    card = find_model(model)
+    return RetinaNet(card, open_session(card.file, device, threads=threads))

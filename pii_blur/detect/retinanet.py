@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pii_blur.detect.card import ModelCard
 from pii_blur.detect.detections import Detections
-from pii_blur.detect.session import Session
+from pii_blur.detect.devices import Session
 from pii_blur.errors import MissingDependency
 from pii_blur.labels import Label
 
@@ -17,10 +17,10 @@ from pii_blur.labels import Label
 class RetinaNet:
     """A RetinaNet whose graph ends in decoded boxes and per-class scores (anchors and decoding live in the graph)."""
 
-    def __init__(self, card: ModelCard) -> None:
-        """Load the model that `card` describes."""
+    def __init__(self, card: ModelCard, session: Session) -> None:
+        """Read what `session`, opened from the card's file, says as the card tells."""
         self._card = card
-        self._session = Session(card.file)
+        self._session = session
 
     @property
     def size(self) -> int:

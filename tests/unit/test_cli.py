@@ -31,13 +31,13 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """Put a stand-in in the pipeline's place; return the list of settings whose tools were asked for."""
     opened: list[Settings] = []
 
-    def check_tools(settings: Settings) -> str:
+    def check_tools(settings: Settings, *, device: str) -> str:
         opened.append(settings)
         return "0" * 64
 
     pipeline = types.ModuleType("pii_blur.pipeline")
     pipeline.check_tools = check_tools  # type: ignore[attr-defined]
-    pipeline.BlurTask = lambda settings, side, threads, trust_mark: FakeTask()  # type: ignore[attr-defined]
+    pipeline.BlurTask = lambda settings, side, threads, trust_mark, device: FakeTask()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pii_blur.pipeline", pipeline)
     return opened
 
@@ -201,7 +201,7 @@ def test_missing_program_is_exit_code_3(
 ) -> None:
     """Before the first photo, and OUTPUT is not made."""
 
-    def refuse(settings: Settings) -> str:
+    def refuse(settings: Settings, *, device: str) -> str:
         raise MissingDependency("exiftool is missing; apt install libimage-exiftool-perl")
 
     monkeypatch.setattr(sys.modules["pii_blur.pipeline"], "check_tools", refuse)
@@ -215,7 +215,7 @@ def test_internal_error_is_exit_code_1_and_one_line(
 ) -> None:
     """The traceback comes with --verbose only."""
 
-    def break_down(settings: Settings) -> str:
+    def break_down(settings: Settings, *, device: str) -> str:
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(sys.modules["pii_blur.pipeline"], "check_tools", break_down)

@@ -13,15 +13,30 @@ from pii_blur.errors import MissingDependency
 onnxruntime.disable_telemetry_events()
 
 
-class Session:
-    """A model in memory, ready to run on the CPU, by several threads at once."""
+def check_provider(provider: str, remedy: str) -> None:
+    """Make sure that ONNX Runtime was built for `provider`.
 
-    def __init__(self, file: Path) -> None:
+    Raises:
+        MissingDependency: it was not; says `remedy`.
+    """
+    if provider not in onnxruntime.get_available_providers():
+        raise MissingDependency(f"ONNX Runtime cannot use {provider} here; {remedy}")
+
+
+class OnnxSession:
+    """A model in memory, ready to run by several threads at once."""
+
+    def __init__(self, file: Path, provider: str, remedy: str) -> None:
         """Load `file`.
 
+        Args:
+            file: ONNX.
+            provider: ONNX Runtime's name of what to run it on.
+            remedy: what to install if it is not there.
+
         Raises:
-            MissingDependency: the file is no model that ONNX Runtime can run, or has other inputs or outputs than
-                `images` -> `boxes`, `scores`.
+            MissingDependency: the provider does not start, or the file is no model that it can run, or has other inputs
+                or outputs than `images` -> `boxes`, `scores`.
         """
         options = onnxruntime.SessionOptions()
         # One thread a crop: two crops at a time on two cores are a third faster than two threads on one crop, which
@@ -30,9 +45,14 @@ class Session:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(str(file), options, providers=[provider])
         except Exception as error:  # ONNX Runtime has no public error class of its own
-            raise MissingDependency(f"ONNX Runtime cannot load {file}: {error}") from error
+            raise MissingDependency(f"ONNX Runtime cannot load {file} for {provider}: {error}") from error
+        # It runs on the CPU, with no more than a warning, if the provider's own libraries do not load.
+        if provider not in self._session.get_providers():
+            raise MissingDependency(
+                f"ONNX Runtime could not start {provider}; {remedy}, and the driver that it asks for"
+            )
         inputs = [entry.name for entry in self._session.get_inputs()]
         outputs = {entry.name for entry in self._session.get_outputs()}
         if inputs != ["images"] or not {"boxes", "scores"} <= outputs:
