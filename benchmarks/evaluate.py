@@ -51,6 +51,7 @@ from benchmarks.judging import (  # noqa: E402
 from benchmarks.reliability import reliability, verdicts  # noqa: E402
 from benchmarks.searching import KNOWN_PLANS, Search, Searcher  # noqa: E402
 from pii_blur.detect.card import ModelCard  # noqa: E402
+from pii_blur.detect.devices import DEFAULT_DEVICE  # noqa: E402
 from pii_blur.detect.model_store import find_model  # noqa: E402
 from pii_blur.labels import Label  # noqa: E402
 from pii_blur.photo.read import read_photo  # noqa: E402
@@ -106,7 +107,7 @@ def main() -> int:
     options = _parse()
     card = find_model(options.model)
     least = _least_raw(card) if options.least is None else options.least
-    searcher = Searcher(card, options.views, least, options.cache)
+    searcher = Searcher(card, options.views, least, options.cache, device=options.device)
     photos = [_searched(file, options, searcher) for file in sorted(options.gt.glob("*.json"))]
     if not photos:
         sys.exit(f"no annotations in {options.gt}")
@@ -133,6 +134,7 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name in models/, or a model folder")
     parser.add_argument("--views", default="balanced", choices=KNOWN_PLANS)
+    parser.add_argument("--device", default=DEFAULT_DEVICE, help="what the search runs on, see docs/usage.md")
     parser.add_argument("--grow", type=float, default=Settings().grow)
     parser.add_argument("--least", type=float, help="lowest raw score that is kept; by default that of the least PROB")
     parser.add_argument("--prob", type=float, default=40.0, help="for the table by class, size and place")

@@ -206,16 +206,14 @@ class Judgement:
     is_elsewhere: NDArray[np.bool_]
 
     def false_area(self, threshold: float, weights: Floats | None = None) -> float:
-        """Return the share of the picture that is covered far from every object.
+        """Return how much of what lies far from every object is covered, as a share of it.
 
         Args:
             threshold: of the score.
-            weights: (rows, columns), e.g. how much of each cell has detail; then it is the share of the detail far from
-                every object. Without, it is the share of the whole picture.
+            weights: (rows, columns), how much each cell counts, e.g. for its detail; without, all count the same.
         """
         covered = (self.covered_at >= threshold) & self.is_elsewhere
-        if weights is None:
-            return float(covered.mean())
+        weights = np.ones(covered.shape) if weights is None else weights
         return float(weights[covered].sum() / max(weights[self.is_elsewhere].sum(), 1e-9))
 
 
@@ -274,7 +272,7 @@ class Group:
 
 
 def false_area(judgements: Sequence[Judgement], threshold: float) -> float:
-    """Return the mean over all photos of the share of the picture that is covered far from every object."""
+    """Return the mean over all photos of `Judgement.false_area`."""
     return float(np.mean([one.false_area(threshold) for one in judgements]))
 
 

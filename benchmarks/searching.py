@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pii_blur.detect.card import ModelCard, ScoreCurve
 from pii_blur.detect.detections import Detections
+from pii_blur.detect.devices import DEFAULT_DEVICE, open_session
 from pii_blur.detect.retinanet import RetinaNet
 from pii_blur.labels import Label
 from pii_blur.photo.photo import Photo
@@ -70,7 +71,7 @@ class Search:
 class Searcher:
     """A model that searches photos by one plan of views, each photo once."""
 
-    def __init__(self, card: ModelCard, plan: str, least: float, cache: Path) -> None:
+    def __init__(self, card: ModelCard, plan: str, least: float, cache: Path, *, device: str = DEFAULT_DEVICE) -> None:
         """Load a model.
 
         Args:
@@ -78,11 +79,13 @@ class Searcher:
             plan: a key of `KNOWN_PLANS`.
             least: the lowest raw score that is kept.
             cache: folder of the files of earlier searches; made if missing.
+            device: what the model runs on.
         """
         self._rings = KNOWN_PLANS[plan]
         self._thresholds = dict.fromkeys(card.labels, least)
         self._cache = cache
-        self._detector = RetinaNet(replace(card, curves=tuple(_UNCHANGED for _ in card.curves)))
+        session = open_session(card.file, device, threads=os.cpu_count() or 1)
+        self._detector = RetinaNet(replace(card, curves=tuple(_UNCHANGED for _ in card.curves)), session)
 
     def search(self, photo: Photo, path: Path) -> Search:
         """Return all that the model sees in a photo, of the file `path`; from the cache if it was searched before."""

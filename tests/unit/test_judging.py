@@ -94,8 +94,8 @@ def test_flagged_objects_are_neither_hit_nor_miss_nor_false(flag: str) -> None:
     assert (hidden([judged], 0.1, Group(PEOPLE)).count, judged.false_area(0.1)) == (0, 0.0)
 
 
-def test_false_area_is_the_share_of_the_picture() -> None:
-    """A box of 20 x 10 degrees on the horizon is 200 of 64,800 square degrees, whatever its score is above."""
+def test_false_area_is_the_share_of_what_lies_elsewhere() -> None:
+    """A box of 20 x 10 degrees on the horizon is 200 of 64,800 square degrees, nearly all of them elsewhere."""
     judged = judge(scene(PERSON), [SphereQuad.from_angles(-100, 0, 20, 10)], [0.6])
     assert judged.false_area(0.6) == pytest.approx(20 * 10 / (360 * 180), rel=0.05)
     assert judged.false_area(0.61) == 0.0
