@@ -1,0 +1,1 @@
+"""Training of the embedded detector: `python -m training.NAME` from the root of the project runs a module."""
