@@ -38,12 +38,12 @@ def find_pieces(pictures: list[Picture]) -> tuple[list[Piece], list[Piece]]:
     for picture in pictures:
         if picture.origin not in HAND_LABELLED or not len(picture.boxes):
             continue
-        reach = picture.boxes.max(axis=0)[2:]
+        edge = np.array([picture.width, picture.height]) - 2
         overlaps = iou_matrix(picture.boxes, picture.boxes)
         np.fill_diagonal(overlaps, 0)
         for box, label, crowd in zip(picture.boxes, picture.classes, overlaps.max(axis=1), strict=True):
             width, height = box[2:] - box[:2]
-            free = crowd < 0.05 and box[:2].min() > 2 and (box[2:] < np.maximum(reach, 300) - 2).all()
+            free = crowd < 0.05 and box[:2].min() > 2 and (box[2:] < edge).all()
             if label == 0 and free and height >= 40 and 1.5 < height / width < 4:
                 people.append(Piece(picture, box, int(label)))
             if label > 0 and free and width >= 48 and 0.4 < height / width < 2.5:

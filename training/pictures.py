@@ -29,6 +29,8 @@ class Picture:
     split: str
     """`train`, `val` (flat pictures) or `held_out` (tiles of panoramas that training never sees)."""
     packed: bytes
+    height: int
+    width: int
     boxes: NDArray[np.float32]
     """float32 (m, 4), x0 y0 x1 y1 in pixels."""
     classes: NDArray[np.int64]
@@ -55,7 +57,8 @@ def read_pictures(folder: Path, splits: tuple[str, ...], labels: Path | None = N
         ignore = np.array([box[:4] for box in line["ignore"]], np.float32).reshape(-1, 4)
         name = line["file"]
         classes = boxes[:, 4].astype(np.int64)
-        pictures.append(Picture(name, line["set"], split, packed[name], boxes[:, :4], classes, ignore))
+        size = (line["height"], line["width"])
+        pictures.append(Picture(name, line["set"], split, packed[name], *size, boxes[:, :4], classes, ignore))
     return pictures
 
 

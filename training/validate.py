@@ -114,11 +114,16 @@ def measure(pairs: list[tuple[Truth, Detected]]) -> dict[str, Any]:
     return {
         "pictures": len(pairs),
         "objects": {name: found.objects for name, found in by_class.items()},
-        "ap50": {name: round(average_precision(found), 4) for name, found in by_class.items()},
-        "ap50_vehicle": round(average_precision(hits(1, 5)), 4),
-        "ap50_person_by_height": {name: round(average_precision(found), 4) for name, found in people.items()},
+        "ap50": {name: _rounded(found) for name, found in by_class.items()},
+        "ap50_vehicle": _rounded(hits(1, 5)),
+        "ap50_person_by_height": {name: _rounded(found) for name, found in people.items()},
         "hidden": _hidden(pairs),
     }
+
+
+def _rounded(hits: Hits) -> float | None:
+    """Return the average precision, or None if there was nothing to find."""
+    return round(average_precision(hits), 4) if hits.objects else None
 
 
 def _hidden(pairs: list[tuple[Truth, Detected]]) -> dict[str, Any]:

@@ -1,0 +1,70 @@
+"""The figures that decide between two models, and the clock that ends a run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training.metrics import Detected, Hits, Truth, average_precision, cover, join, match, recall_at
+from training.schedule import trapezium
+
+
+def truth(
+    *rows: tuple[float, float, float, float], ignore: tuple[tuple[float, float, float, float], ...] = ()
+) -> Truth:
+    known = np.array(rows, np.float32).reshape(-1, 4)
+    return Truth(known, np.zeros(len(known), np.int64), np.array(ignore, np.float32).reshape(-1, 4), 200, 200)
+
+
+def detected(*rows: tuple[float, float, float, float, float]) -> Detected:
+    found = np.array(rows, np.float32).reshape(-1, 5)
+    return Detected(found[:, :4], found[:, 4], np.zeros(len(found), np.int64))
+
+
+def test_average_precision_by_hand() -> None:
+    """Right, wrong, right of two objects: 1 x 1/2 + 2/3 x 1/2."""
+    hits = Hits(np.array([0.9, 0.8, 0.7], np.float32), np.array([True, False, True]), 2)
+    assert average_precision(hits) == pytest.approx(0.5 + 1 / 3)
+    assert recall_at(hits, 0.75) == 0.5
+    assert average_precision(Hits(np.zeros(0, np.float32), np.zeros(0, bool), 3)) == 0
+
+
+def test_an_object_found_twice_counts_once() -> None:
+    """The second box is a false alarm."""
+    hits = match(truth((0, 0, 50, 50)), detected((0, 0, 50, 50, 0.9), (2, 2, 50, 50, 0.8)))
+    assert hits.right.tolist() == [True, False]
+
+
+def test_what_lies_in_ignored_boxes_is_not_judged() -> None:
+    """Neither a hit nor a false alarm."""
+    hits = match(truth(ignore=((0, 0, 100, 100),)), detected((10, 10, 40, 40, 0.9), (150, 150, 190, 190, 0.8)))
+    assert hits.right.tolist() == [False]
+
+
+def test_height_ranges_ignore_the_others() -> None:
+    """A large person found is no false alarm among the small ones."""
+    scene = truth((0, 0, 20, 20), (50, 50, 150, 150))
+    found = detected((50, 50, 150, 150, 0.9), (0, 0, 20, 20, 0.8), (160, 0, 180, 20, 0.7))
+    hits = match(scene, found, 12, 24)
+    assert hits.objects == 1
+    assert hits.right.tolist() == [True, False]
+    assert join([hits, hits]).objects == 2
+
+
+def test_cover_counts_hidden_objects_and_area_in_vain() -> None:
+    """An object is hidden by boxes together; area next to an object is not in vain."""
+    scene = truth((20, 20, 60, 60))
+    halves = detected((20, 20, 40, 60, 0.9), (40, 20, 60, 60, 0.9), (100, 100, 140, 140, 0.5))
+    hidden, vain = cover(scene, halves, [0.3, 0.7, 0.95])
+    assert hidden[:, 0].tolist() == [True, True, False]
+    assert vain[1] == 0
+    assert vain[0] == pytest.approx((40 * 1.15) ** 2 / 200**2, rel=0.15)
+
+
+def test_the_rate_rises_stays_and_ends_at_zero() -> None:
+    """Averaged weights are good only after a cooldown, so the end must not come as a surprise."""
+    assert trapezium(0, 100, 0.0, 0.3) == pytest.approx(0.01)
+    assert trapezium(500, 100, 0.5, 0.3) == 1
+    assert trapezium(900, 100, 0.85, 0.3) == pytest.approx(0.5)
+    assert trapezium(999, 100, 0.999, 0.3) == pytest.approx(0.0033, rel=0.02)
+    assert trapezium(1000, 100, 1.0, 0.3) is None
