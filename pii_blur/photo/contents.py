@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pii_blur.errors import PhotoFailure
 from pii_blur.photo.raster import Raster
 
+_LONGEST_SIDE = 32_766  # pixels: what OpenCV can sample from (SHRT_MAX - 1), and the views and the hiding with it
 _BYTES_PER_PIXEL = 4  # of the largest picture that is opened; deeper ones must be smaller
 
 
@@ -62,6 +63,9 @@ def check_size(width: int, height: int, max_pixels: int, *, bytes_per_pixel: int
     most = max_pixels * _BYTES_PER_PIXEL // max(bytes_per_pixel, _BYTES_PER_PIXEL)
     if width * height > most:
         size = f"{width} x {height} pixels"
-        raise PhotoFailure(f"the picture claims {size}; the most is {most / 1e6:g} million", "too_large")
+        raise PhotoFailure(f"the picture claims {size}; the most is {most / 1e6:g} million; scale it down", "too_large")
+    if max(width, height) > _LONGEST_SIDE:
+        why = f"the picture is {width} x {height} pixels; no side may be longer than {_LONGEST_SIDE}"
+        raise PhotoFailure(f"{why}; scale it down or cut it into parts", "too_large")
     if width < 1 or height < 1:
         raise PhotoFailure("the picture has no pixels", "damaged")

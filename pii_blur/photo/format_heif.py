@@ -28,6 +28,8 @@ _AVIF = (b"avif", b"avis")
 _QUALITY = 90
 _NO_TAG = b"\xff\xff"  # stands for Exif's Orientation while a library writes the file,
 _STAND_IN = b"stands for XMP "  # and this, repeated, for the XMP packet
+# What both libraries raise at damaged pictures; RuntimeError comes from the decoders themselves.
+_UNDECODABLE = (OSError, SyntaxError, ValueError, RuntimeError, EOFError)
 # Colours that need no profile to be told (ITU-T H.273): primaries unsaid, BT.709 or unspecified; no film's brightness.
 _PLAIN_PRIMARIES = (0, 1, 2)
 _FILM_TRANSFERS = (16, 18)
@@ -136,8 +138,8 @@ def _decode_heic(data: bytes) -> NDArray[np.uint8]:
     try:
         picture = library.open_heif(data, convert_hdr_to_8bit=False, bgr_mode=False)
         pixels = np.array(picture)
-    except (OSError, SyntaxError, ValueError, RuntimeError, EOFError) as error:
-        raise PhotoFailure(f"the picture cannot be decoded ({error}); it is cut off or damaged", "truncated") from error
+    except _UNDECODABLE as error:
+        raise _undecodable(error) from error
     if pixels.dtype != np.uint8 or pixels.ndim != 3:
         raise PhotoFailure("HEIC that is grey or deeper than 8 bits is not supported; save it as TIFF", "unsupported")
     return np.asarray(pixels, dtype=np.uint8)
@@ -150,8 +152,13 @@ def _decode_avif(data: bytes) -> NDArray[np.uint8]:
         # Not Image.open: its own, lower limit on the number of pixels is not ours.
         with plugin.AvifImageFile(io.BytesIO(data)) as picture:
             return np.array(picture.convert("RGBA" if picture.mode in ("RGBA", "LA") else "RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise PhotoFailure(f"the picture cannot be decoded ({error}); it is cut off or damaged", "truncated") from error
+    except _UNDECODABLE as error:
+        raise _undecodable(error) from error
+
+
+def _undecodable(error: Exception) -> PhotoFailure:
+    what = f"the picture cannot be decoded ({error})"
+    return PhotoFailure(f"{what}; it is cut off or damaged: copy it again from the camera", "truncated")
 
 
 def _built(data: bytes, raster: Raster, cleaner: Cleaner, name: str) -> Built:

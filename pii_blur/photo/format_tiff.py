@@ -147,6 +147,8 @@ def _keep(tiff: Tiff, max_pixels: int) -> _Kept:
     """
     ifd = tiff.ifds[0]
     _refuse_raw(tiff, ifd)
+    if len({entry.tag for entry in ifd.entries}) < len(ifd.entries):  # some take the first, some the last
+        raise PhotoFailure("the file is damaged: a tag has two values", "damaged")
     page = read_page(tiff, ifd, max_pixels)
     entries = tuple(entry for entry in ifd.entries if entry.tag not in _PICTURES)
     subs = [sub for tag in (_EXIF, _GPS) for sub in tiff.ifds_at(ifd, tag)[:1]]

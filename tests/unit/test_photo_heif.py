@@ -158,6 +158,20 @@ def test_what_is_cut_off_is_refused_quietly(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(("make", "read"), [(heic, read_heic), (avif, read_avif)])
+def test_damage_inside_the_coded_picture_is_refused_or_decoded(make: object, read: object) -> None:
+    """Never another error: what a decoder says of it is a RuntimeError in some libraries."""
+    data = make(picture(3))  # type: ignore[operator]
+    start, refused = data.index(b"mdat") + 4, 0
+    for place in range(start, len(data), max((len(data) - start) // 200, 1)):
+        try:
+            read(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :], LIMIT)  # type: ignore[operator]
+        except PhotoFailure as failure:
+            assert failure.code == "truncated" and "copy it again" in failure.message
+            refused += 1
+    assert refused
+
+
 def test_no_damage_in_the_boxes_raises_anything_but_a_photo_failure() -> None:
     """Byte by byte through everything in front of the coded picture."""
     data = heic(picture(3), xmp=b"<x/>")

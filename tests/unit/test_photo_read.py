@@ -165,6 +165,27 @@ def test_a_picture_bomb_is_refused_from_its_header(tmp_path: Path) -> None:
     assert refusal(save(tmp_path, JPEG), max_pixels=1000).code == "too_large"
 
 
+@pytest.mark.parametrize(("width", "height"), [(32_767, 8), (8, 65_500)])
+def test_a_side_that_cannot_be_sampled_from_is_refused_on_reading(width: int, height: int, tmp_path: Path) -> None:
+    """OpenCV would stop in the middle of hiding; the message says what to do."""
+    long = bytearray(JPEG)
+    frame = long.index(b"\xff\xc0\x00\x11")
+    long[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
+    failure = refusal(save(tmp_path, bytes(long)))
+    assert failure.code == "too_large"
+    assert "scale it down" in failure.message and "32766" in failure.message
+    file = io.BytesIO()
+    Image.new("L", (width, height)).save(file, "PNG")
+    assert refusal(save(tmp_path, file.getvalue())).code == "too_large"
+
+
+def test_the_longest_side_is_read(tmp_path: Path) -> None:
+    """Up to what can be sampled from."""
+    file = io.BytesIO()
+    Image.new("L", (32_766, 2)).save(file, "PNG")
+    assert read_photo(save(tmp_path, file.getvalue())).pixels.shape == (2, 32_766, 3)
+
+
 def test_twelve_bits_are_not_silently_cut(tmp_path: Path) -> None:
     """Refused, and said."""
     data = bytearray(JPEG)

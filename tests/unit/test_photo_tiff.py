@@ -274,6 +274,17 @@ def test_damage_is_refused_without_a_word_on_stderr(data: bytes, code: str, capf
     assert capfd.readouterr() == ("", "")
 
 
+def test_two_values_of_one_tag_are_refused() -> None:
+    """Some programs take the first, some the last: a photo would lie on its side."""
+    data = bytearray(tiff(picture(3), extratags=[(274, 3, 1, 1, True), (275, 3, 1, 6, True)]))
+    read_tiff(bytes(data), LIMIT)
+    place = bytes(data).index(struct.pack("<HH", 275, 3))
+    data[place : place + 2] = struct.pack("<H", 274)
+    with pytest.raises(PhotoFailure, match="two values") as caught:
+        read_tiff(bytes(data), LIMIT)
+    assert caught.value.code == "damaged"
+
+
 def test_directories_in_circles_end() -> None:
     """The last one points to the first."""
     ifd = split_tiff(RAW).ifds[0]
