@@ -6,7 +6,7 @@ import io
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from pii_blur.photo.jpeg_frame import Frame, read_frame
 from pii_blur.photo.jpeg_segments import split_jpeg
@@ -16,7 +16,12 @@ from pii_blur.photo.splice import SpliceRefused, splice_jpeg
 
 THUMBNAIL_WIDTH = 160  # Exif 2.32, section 4.5.8: thumbnails are 160 x 120, or as wide
 _THUMBNAIL_QUALITY = 80
+_LEAST_SIDE = 16  # pixels: a picture of a few blocks is a thumbnail itself
 _MOST_THUMBNAIL_BYTES = 24_000  # the whole of Exif has 64 KB
+
+_FINE_QUALITY = 95
+_TILE = 32
+_MOST_LOSS = 10.0  # grey levels, mean over a tile; the guard refuses what loses more than 12
 
 # Sampling factors of luma against chroma, as Pillow names them. What it does not know is written without subsampling.
 _SAMPLINGS = {(1, 1): 0, (2, 1): 1, (2, 2): 2}
@@ -57,8 +62,11 @@ def make_thumbnail(pixels: Pixels) -> bytes:
         pixels: uint8 (h, w, 3) RGB, blurred, as stored in the file.
 
     Returns:
-        A JPEG of at most `THUMBNAIL_WIDTH` pixels on its longer side, without metadata.
+        A JPEG of at most `THUMBNAIL_WIDTH` pixels on its longer side, without metadata; empty where the picture is too
+        small for one.
     """
+    if min(pixels.shape[:2]) < _LEAST_SIDE:
+        return b""
     # OpenCV is ten times as fast where it shrinks by a whole number: most of the way goes like that, less an odd edge.
     factor = max(max(pixels.shape[:2]) // (2 * THUMBNAIL_WIDTH), 1)
     factor = factor if factor <= min(pixels.shape[:2]) else 1
@@ -89,7 +97,10 @@ def facts_of(photo: Photo) -> PhotoFacts:
 
 
 def encode_like(frame: Frame, pixels: Pixels) -> bytes:
-    """Code stored-frame pixels with a JPEG's quantisation tables, sampling and scan mode; four components become 3."""
+    """Code stored-frame pixels with a JPEG's quantisation tables, sampling and scan mode; four components become 3.
+
+    What these cannot carry, as the loud colours of a damaged picture, is coded finer.
+    """
     is_grey = len(frame.components) == 1
     tables: list[list[int]] = []
     for component in frame.components[: 1 if is_grey else 3]:
@@ -98,15 +109,21 @@ def encode_like(frame: Frame, pixels: Pixels) -> bytes:
             tables.append(table.astype(int).tolist())
     # Grey pixels have three equal channels, before and after blurring.
     picture = Image.fromarray(np.ascontiguousarray(pixels[..., 1]) if is_grey else pixels)
-    file = io.BytesIO()
-    picture.save(
-        file,
-        "JPEG",
-        qtables=tables or None,
-        subsampling=_SAMPLINGS.get(_sampling(frame), 0),
-        progressive=frame.is_progressive,
-    )
+    options = {"qtables": tables or None, "subsampling": _SAMPLINGS.get(_sampling(frame), 0)}
+    for own in (options, {"quality": _FINE_QUALITY, "subsampling": 0}):
+        file = io.BytesIO()
+        picture.save(file, "JPEG", progressive=frame.is_progressive, **own)
+        # Not Image.open: its own, lower limit on the number of pixels is not ours.
+        with JpegImagePlugin.JpegImageFile(io.BytesIO(file.getvalue())) as coded:
+            if loses_little(pixels, np.asarray(coded.convert("RGB"))):
+                break
     return file.getvalue()
+
+
+def loses_little(pixels: Pixels, coded: Pixels) -> bool:
+    """Whether a picture is what it was before it was coded, as closely as a look at it can tell."""
+    size = (max(pixels.shape[1] // _TILE, 1), max(pixels.shape[0] // _TILE, 1))
+    return bool(cv2.resize(cv2.absdiff(pixels, coded), size, interpolation=cv2.INTER_AREA).max() <= _MOST_LOSS)
 
 
 def _sampling(frame: Frame) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from PIL import Image, WebPImagePlugin
 from pii_blur.errors import PhotoFailure
 from pii_blur.photo.cleaner import Cleaner, Tags, carry_tags
 from pii_blur.photo.contents import Built, Contents, check_size
+from pii_blur.photo.encode import loses_little
 from pii_blur.photo.orientation import read_orientation
 from pii_blur.photo.raster import Raster
 
@@ -94,14 +95,14 @@ def write_webp(data: bytes, raster: Raster, mask: NDArray[np.uint8], cleaner: Cl
     """Put another picture into a WebP; see `contents`."""
     source = _split(data)
     tags, removed = cleaner.clean_tags(source.tags)
-    file, is_lossless = io.BytesIO(), bool(source.of(b"VP8L"))
+    is_lossless = bool(source.of(b"VP8L"))
     height, width, channels = raster.samples.shape
     picture = Image.frombytes("RGBA" if channels == 4 else "RGB", (width, height), raster.samples.tobytes())
-    # Exact: colours under transparent alpha would else be replaced, the hidden ones among them.
-    quality = _EFFORT if is_lossless else _QUALITY
-    picture.save(file, "WEBP", lossless=is_lossless, quality=quality, alpha_quality=100, method=2, exact=True)
-    coded = _split(file.getvalue())
+    coded = _coded(picture, is_lossless=is_lossless)
     way = "lossless" if is_lossless else "re-encoded (lossy WebP)"
+    if not is_lossless and not loses_little(raster.to_rgb(), Raster(_decode(coded, width, height)).to_rgb()):
+        # The loud colours of a damaged picture, mostly.
+        coded, way = _coded(picture, is_lossless=True), "re-encoded (lossless WebP)"
     return Built(_assemble(coded, (width, height), tags), way, (*removed, *source.strays))
 
 
@@ -115,6 +116,13 @@ def strip_webp(data: bytes, cleaner: Cleaner) -> Built:
 def carry_webp(data: bytes) -> tuple[bytes, str]:
     """Return a tiny PNG with the metadata; see `contents`."""
     return carry_tags(_split(data).tags)
+
+
+def _coded(picture: Image.Image, *, is_lossless: bool) -> _WebP:
+    file, quality = io.BytesIO(), _EFFORT if is_lossless else _QUALITY
+    # Exact: colours under transparent alpha would else be replaced, the hidden ones among them.
+    picture.save(file, "WEBP", lossless=is_lossless, quality=quality, alpha_quality=100, method=2, exact=True)
+    return _split(file.getvalue())
 
 
 def _split(data: bytes) -> _WebP:
