@@ -131,13 +131,13 @@ GUARD = [
     ),
     (
         "guard: pictures that open",
-        "guard_pictures.py",
-        "if kind := _opened_as(part[start:]):",
+        "openable.py",
+        "if kind := _opened_as(part, match.start(), patience):",
         "if kind := '':",
         "bitmap or further",
     ),
-    ("guard: films", "guard_pictures.py", "if film := _FILM.search(part):", "if film := None:", "further"),
-    ("guard: base64", "guard_pictures.py", "for part in (data, *_decoded(data)):", "for part in (data,):", "base64"),
+    ("guard: films", "openable.py", "if film := _FILM.search(part):", "if film := None:", "further"),
+    ("guard: base64", "openable.py", "for part in (data, *_decoded(data)):", "for part in (data,):", "base64"),
     (
         "guard: uncompressed pictures",
         "guard_pictures.py",
@@ -146,6 +146,20 @@ GUARD = [
         "test_exif_thumbnails",
     ),
     ("guard: one thumbnail only", "guard_pictures.py", "if thumbnails >= expected.most or", "if", "further"),
+    (
+        "guard: a JPEG is opened without its metadata",
+        "openable.py",
+        "        if not (_APP0 <= marker <= _APP15 or marker == _COM):",
+        "        if True:",
+        "however_long",
+    ),
+    (
+        "guard: a JPEG with too many tables counts",
+        "openable.py",
+        'return "JPEG" if header else ""',
+        'return ""',
+        "more_tables",
+    ),
     (
         "guard: thumbnails are small",
         "guard_pictures.py",
@@ -192,14 +206,20 @@ CLEANING = [
     ),
     (
         "EXIF thumbnail is deleted",
-        "metadata.py",
+        "by_name.py",
         '_THUMBNAIL = ("-IFD1:all=", "-IFD2:all=")',
         "_THUMBNAIL = ()",
         "thumbnail",
     ),
-    ("a fresh thumbnail is written", "metadata.py", "if thumbnail and had_thumbnail:", "if False:", "fresh"),
+    (
+        "a fresh thumbnail is written",
+        "by_name.py",
+        'if thumbnail and "IFD1:ThumbnailImage" in before:',
+        "if False:",
+        "fresh",
+    ),
     *(
-        (f"{tag} is deleted", "metadata.py", f'    "-{tag}=",\n', "", test)
+        (f"{tag} is deleted", "by_name.py", f'    "-{tag}=",\n', "", test)
         for tag, test in {
             "MPF:all": "tags_of_a_picture",
             "PhotoshopThumbnail": "tags_of_a_picture",
@@ -212,9 +232,37 @@ CLEANING = [
     (
         "what has no name is blanked",
         "metadata.py",
-        "cleaned, kinds = _blank_rest(plain, (thumbnail, *keep))",
+        "cleaned, kinds = _blank_rest(_only_once(plain, thumbnail), (thumbnail, *keep))",
         "cleaned, kinds = plain, []",
         "unknown",
+    ),
+    (
+        "the fresh thumbnail stands in one place",
+        "metadata.py",
+        "_blank_rest(_only_once(plain, thumbnail),",
+        "_blank_rest(plain,",
+        "two_exif_blocks",
+    ),
+    (
+        "what opens as a picture is not kept",
+        "spared.py",
+        "if what := anything_openable(data):",
+        "if what := '':",
+        "looks_like_none",
+    ),
+    (
+        "spared XMP whose letters nobody sees",
+        "spared.py",
+        "is_hard_to_read = kind == XMP_BLOCK and bool(find_pictures(_unescaped(data)))",
+        "is_hard_to_read = False",
+        "damaged_xmp",
+    ),
+    (
+        "spared blocks with pictures in any coding",
+        "spared.py",
+        "(in_any_coding and in_any_coding.search(data))",
+        "False",
+        "damaged_xmp or photoshop",
     ),
     (
         "trailers are dropped",
@@ -240,7 +288,7 @@ CLEANING = [
     ),
     (
         "pictures in PNG chunks",
-        "metadata.py",
+        "metadata_png.py",
         "        if not kinds:\n            kept.append(chunk)",
         "        if True:\n            kept.append(chunk)",
         "png",

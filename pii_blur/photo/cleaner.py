@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pii_blur.photo.exiftool import ExifTool
-from pii_blur.photo.metadata import Mark, clean_chunks, tiny_png
+from pii_blur.photo.metadata import Mark
+from pii_blur.photo.metadata_png import clean_chunks, tiny_png
 from pii_blur.photo.png_chunks import Chunk, assemble_png, exif_of_png, xmp_chunk, xmp_of_png
 
 

@@ -26,7 +26,8 @@ _FRAME = re.compile(
 _SIGNATURES = {
     "PNG": re.compile(rb"[\x89\x8a][PM]NG\r\n\x1a\n"),
     "WebP, WAV or AVI": re.compile(rb"RIFF.{4}(?:WEBPVP8[ LX]|WAVEfmt |AVI LIST)", re.DOTALL),
-    "GIF": re.compile(rb"GIF8[79]a.{4}[\x00\x80-\xff]", re.DOTALL),
+    # With a palette, or with none and a block of its own behind the header; the name alone stands in texts.
+    "GIF": re.compile(rb"GIF8[79]a.{4}(?:[\x00\x80-\xff]|[\x01-\x7f]..[!,])", re.DOTALL),
     "film or HEIF": re.compile(rb"\x00\x00\x00[\x08-\xff]ftyp[ -~]{4}"),
     "JPEG 2000": re.compile(rb"\xff\x4f\xff\x51\x00[\x29-\xff]"),
     "JPEG XL": re.compile(rb"\x00\x00\x00\x0cJXL \r\n\x87\n"),
@@ -47,6 +48,7 @@ _LEAST_BASE64 = 64
 _NOT_BASE64 = re.compile(rb"&#[xX]?[0-9A-Fa-f]{1,4};|[^A-Za-z0-9+/]")
 
 _FLIR = b"FLIR\0"
+_TIFF = (b"II*\0", b"MM\0*")
 
 # Bytes of a segment's payload that repeat in each part of a block that is spread over several segments.
 _PART_HEADERS = {
@@ -130,11 +132,14 @@ class Block:
 
 def join_blocks(segments: Sequence[Segment]) -> Iterator[Block]:
     """Join what belongs together: a picture may be cut anywhere, also in the middle of its signature."""
-    groups: dict[tuple[int, bytes], list[tuple[int, int]]] = {}
+    groups: dict[tuple[int, bytes, int], list[tuple[int, int]]] = {}
+    number = 0
     for index, segment in enumerate(segments):
-        key, header = _identify(segment)
-        groups.setdefault(key, []).append((index, header))
-    for (marker, identifier), places in groups.items():
+        (marker, identifier), header = _identify(segment)
+        # A segment of Exif that begins like a whole block goes on with no other.
+        number += identifier == EXIF and segment.payload[header : header + 4] in _TIFF
+        groups.setdefault((marker, identifier, number * (identifier == EXIF)), []).append((index, header))
+    for (marker, identifier, _), places in groups.items():
         if identifier == EXTENDED_XMP:  # the parts may stand in any order; each says where it belongs
             places.sort(key=lambda place: segments[place[0]].payload[place[1] - 4 : place[1]])
         if identifier != _FLIR:  # whose block begins behind the header; elsewhere the first one is searched as well
@@ -176,10 +181,13 @@ def _has_size(data: bytes, frame: int) -> bool:
 
 def _jpegs(data: bytes) -> Iterator[Embedded]:
     """Yield the JPEG that each frame header belongs to: from the SOI before it to the EOI behind it."""
+    end = 0
     for match in _FRAME.finditer(data):
         if _has_size(data, match.start()):
-            end = data.find(b"\xff\xd9", match.end())
-            yield Embedded(_start_of(data, match.start()), len(data) if end < 0 else end + 2, "JPEG")
+            if end < match.end() + 2:  # else the one that was found before is the next one still
+                found = data.find(b"\xff\xd9", match.end())
+                end = len(data) if found < 0 else found + 2
+            yield Embedded(_start_of(data, match.start()), end, "JPEG")
 
 
 def _signed(data: bytes, kind: str, signature: re.Pattern[bytes]) -> Iterator[Embedded]:

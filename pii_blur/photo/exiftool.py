@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 LEAST_VERSION = (12, 15)  # pyexiftool's protocol needs ${status}
 TIMEOUT_S = 60.0
+_TOO_LONG = "takes too long over the photo's metadata"
 
 _HOW_TO_INSTALL = {
     "linux": "install it with: apt-get install libimage-exiftool-perl (Fedora: dnf install perl-Image-ExifTool)",
@@ -57,15 +59,25 @@ class ExifTool:
             config: the `.ExifTool_Config` that defines our mark.
             folder: for the files that exiftool is to read and change. Their names are chosen here: no name of a user's
                 file, in whatever encoding, ever reaches exiftool.
-            timeout_s: after which exiftool counts as hanging, in seconds.
+            timeout_s: how long a call, or all calls for one photo, may take, in seconds.
         """
         self._executable, self._config, self._folder, self._timeout_s = executable, config, folder, timeout_s
         self._process: _Process | None = None
+        self._deadline: float | None = None
 
     @property
     def pid(self) -> int | None:
         """Process number of the running exiftool, None if none runs."""
         return None if self._process is None else self._process.pid
+
+    @contextmanager
+    def one_photo(self) -> Iterator[None]:
+        """Within the `with`, all calls together may take as long as one may else."""
+        self._deadline = time.monotonic() + self._timeout_s
+        try:
+            yield
+        finally:
+            self._deadline = None
 
     def read_tags(self, data: bytes, suffix: str, *options: str) -> dict[str, Any]:
         """Return all tags of a file as exiftool's JSON has them, keyed ``Group1:Tag``.
@@ -121,8 +133,11 @@ class ExifTool:
             self.close()
         if self._process is None:
             self._process = _start(self._executable, self._config)
+        left_s = self._timeout_s if self._deadline is None else self._deadline - time.monotonic()
         try:
-            answer, complaints, status = self._process.ask(arguments, self._timeout_s)
+            if left_s <= 0:
+                raise _Died(_TOO_LONG)
+            answer, complaints, status = self._process.ask(arguments, left_s)
         except _Died as death:
             self.close()
             raise PhotoFailure(f"exiftool {death}; it is started again for the next photo", "exiftool") from death
@@ -242,9 +257,12 @@ class _Process(exiftool.ExifTool):  # type: ignore[misc]  # pyexiftool carries n
             answer = _read_until(process.stdout.fileno(), b"{ready%d}" % number)
             complaints = _read_until(process.stderr.fileno(), end.encode()).decode("utf-8", "replace")
         except OSError as error:
-            raise _Died(f"did not answer for {timeout_s:g} s" if has_hung.is_set() else "died") from error
+            raise _Died(_TOO_LONG if has_hung.is_set() else "died") from error
         finally:
             watchdog.cancel()
+            watchdog.join()
+        if has_hung.is_set():  # it answered at the last moment, and was killed all the same
+            raise _Died(_TOO_LONG)
         complaints, _, status = complaints.rstrip("=").rpartition("=")
         return answer, complaints, int(status) if status.isdigit() else -1
 

@@ -17,7 +17,7 @@ from pii_blur.errors import PhotoFailure
 from pii_blur.photo.cleaner import Cleaner
 from pii_blur.photo.contents import Built, Contents, check_size
 from pii_blur.photo.embedded import find_pictures
-from pii_blur.photo.metadata import tiny_png
+from pii_blur.photo.metadata_png import tiny_png
 from pii_blur.photo.orientation import read_orientation
 from pii_blur.photo.png_chunks import Chunk, Png, assemble_png, exif_of_png, split_png, xmp_of_png
 from pii_blur.photo.raster import Raster, Samples, from_bgr, to_bgr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from collections import Counter
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -11,6 +12,7 @@ from PIL import Image
 from pii_blur.errors import PhotoFailure
 from pii_blur.photo.contents import Contents
 from pii_blur.photo.embedded import find_pictures, join_blocks
+from pii_blur.photo.exif_ifd import uncompressed_pictures
 from pii_blur.photo.formats import format_of
 from pii_blur.photo.jpeg_frame import Frame, FrameError, read_frame
 from pii_blur.photo.jpeg_segments import JFXX, Jpeg, exif_of, split_jpeg
@@ -21,7 +23,6 @@ _NO_LIMIT = 1 << 40  # the source was within its limits, and the result must be 
 # Blocks that exiftool takes apart and puts together again: their tags are compared. All others stay byte for byte.
 # A nameless APP0 is Canon's CIFF; FLIR's pictures are blanked where they stand, with or without a signature.
 _OF_TAGS = ("APP0 JFXX", "APP1 Exif", "APP1 xap", "APP1 xmp", "APP1 FLIR", "APP2 MPF", "APP2 FPXR", "APP13 Photoshop")
-_OF_TAGS_ALONE = ("APP0", "APP14 Adobe")
 _EXIF = ("APP1 Exif", "eXIf", "Exif")
 _PROFILE = "APP2 ICC_PROFILE"
 
@@ -88,16 +89,26 @@ def lost_block(before: Parts, after: Parts) -> str:
     """Return the name of a JPEG's block that is not what it was, though it held no picture; empty if there is none."""
     if before.frame is None:
         return ""
-    left = dict(after.blocks)
     lost_profile = before.is_cmyk and not after.is_cmyk
-    for name, data in before.blocks:
-        is_free = name.startswith(_OF_TAGS) or name in _OF_TAGS_ALONE or (name == _PROFILE and lost_profile)
-        kept = left.get(name, b"")
-        # With a picture in it, it may be gone, or be blanked in its place.
-        is_blanked = len(kept) in (0, len(data)) and bool(find_pictures(data))
-        if not (is_free or kept == data or is_blanked):
+    old, new = Counter(before.blocks), Counter(after.blocks)
+    lost = [one for one in (old - new).elements() if not _is_of_tags(*one)]
+    added = [one for one in (new - old).elements() if not _is_of_tags(*one)]
+    for name, data in lost:
+        if name == _PROFILE and lost_profile:
+            continue
+        # With a picture in it, it may be gone, or be blanked in its place: perhaps with what it is known by.
+        marker = name.partition(" ")[0]
+        sizes = [sum(len(part) for one, part in some if one.partition(" ")[0] == marker) for some in (lost, added)]
+        is_blanked = sizes[1] in (0, sizes[0]) and (find_pictures(data) or uncompressed_pictures(data))
+        if not (is_blanked or (sizes[1] == sizes[0] and any(data in part for _, part in added))):
             return name
     return ""
+
+
+def _is_of_tags(name: str, data: bytes) -> bool:
+    """Whether a block's tags are compared instead of its bytes."""
+    # The transform of an Adobe segment may have to change; what follows the word may be damaged.
+    return name.startswith(_OF_TAGS) or name == "APP0" or (name.startswith("APP14") and data.startswith(b"Adobe"))
 
 
 def _jpeg_parts(data: bytes) -> Parts:

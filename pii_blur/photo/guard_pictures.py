@@ -11,8 +11,7 @@ import binascii
 import io
 import json
 import re
-import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -22,21 +21,15 @@ from PIL import Image
 
 from pii_blur.photo.embedded import find_pictures
 from pii_blur.photo.exif_ifd import uncompressed_pictures
+from pii_blur.photo.openable import anything_openable
 
 Luma = NDArray[np.uint8]
 
-_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"RIFF", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"BM")
-_OPENABLE = ("JPEG", "PNG", "GIF", "WEBP", "JPEG2000", "BMP")
-_FILM = re.compile(rb"\0\0\0[\x08-\x80](?:ftyp|moov|mdat|JXL )|RIFF.{4}(?:AVI |WAVE|WEBP)", re.DOTALL)
-_LONG_BASE64 = re.compile(rb"[A-Za-z0-9+/]{16}(?:[A-Za-z0-9+/=\s\\]|&#[xX]?[0-9A-Fa-f]{1,4};){200,}")
-_NOT_BASE64 = re.compile(rb"&#[xX]?[0-9A-Fa-f]{1,4};|[^A-Za-z0-9+/]")
 _HEXADECIMAL = re.compile(rb"\b(?:[0-9A-Fa-f]{2}){30,}\b")
-# What Pillow raises at bytes that only begin like a picture.
-_NO_PICTURE = (OSError, EOFError, ValueError, SyntaxError, TypeError, LookupError, ArithmeticError, struct.error)
-_MOST_TRIED = 1000  # places that begin like a picture; more would be an attack on our time
 
 # A thumbnail is a small version if nothing in it differs by more than sharpening and coarse coding do.
 _LARGEST = 320
+_MOST_BYTES = 1 << 16
 _CELLS = 16
 _MOST_DIFFERENCE = 32.0  # grey levels, mean over a cell
 # Where hiding changed the small version, the thumbnail must look like the result, not like the source.
@@ -78,13 +71,14 @@ def foreign_pictures(blocks: Iterable[tuple[str, bytes]], expected: Expected) ->
             if one.kind != "JPEG" or one.encoded:
                 return f"{one.kind} in {name}"
             picture = data[one.start : one.end]
-            if thumbnails >= expected.most or picture.count(b"\xff\xd8\xff") != 1:
+            is_nested = picture.count(b"\xff\xd8\xff") != 1
+            if thumbnails >= expected.most or is_nested or len(picture) > _MOST_BYTES:
                 return f"second {one.kind} in {name}"
             if why := _is_no_thumbnail(picture, expected):
                 return f"{why} in {name}"
             thumbnails += 1
             rest = rest.replace(picture, bytes(len(picture)))
-        if what := _anything_openable(rest):
+        if what := anything_openable(rest):
             return f"{what} in {name}"
     return ""
 
@@ -96,46 +90,7 @@ def holds_picture(value: object) -> bool:
     parts = [data, binascii.unhexlify(b"".join(_HEXADECIMAL.findall(data)))]
     if text.startswith("base64:"):
         parts.append(base64.b64decode(text.removeprefix("base64:")))
-    return any(find_pictures(part) or _anything_openable(part) for part in parts)
-
-
-def _anything_openable(data: bytes) -> str:
-    """Say what picture or film begins somewhere in a block, as it stands or in base64."""
-    for part in (data, *_decoded(data)):
-        if film := _FILM.search(part):
-            return f"film or sound ({film.group()[:12]!r})"
-        for number, start in enumerate(_places(part)):
-            if number >= _MOST_TRIED:
-                return "more beginnings of pictures than any photo has"
-            if kind := _opened_as(part[start:]):
-                return kind
-    return ""
-
-
-def _places(data: bytes) -> Iterator[int]:
-    for beginning in _BEGINNINGS:
-        start = data.find(beginning)
-        while start >= 0:
-            yield start
-            start = data.find(beginning, start + 1)
-
-
-def _opened_as(data: bytes) -> str:
-    try:
-        with Image.open(io.BytesIO(data), formats=_OPENABLE) as picture:
-            return str(picture.format) if min(picture.size) > 1 else ""
-    except Image.DecompressionBombError:
-        return "outsized picture"
-    except _NO_PICTURE:
-        return ""
-
-
-def _decoded(data: bytes) -> Iterator[bytes]:
-    for match in _LONG_BASE64.finditer(data):
-        letters = _NOT_BASE64.sub(b"", match.group())
-        for shift in range(4):  # it may follow letters of something else
-            whole = letters[shift:]
-            yield base64.b64decode(whole[: len(whole) // 4 * 4])
+    return any(find_pictures(part) or anything_openable(part) for part in parts)
 
 
 def _is_no_thumbnail(picture: bytes, expected: Expected) -> str:

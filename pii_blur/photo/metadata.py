@@ -10,39 +10,33 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from PIL import Image
 
+from pii_blur.photo.by_name import edit_by_name, refuse_changes
 from pii_blur.photo.embedded import blank_pictures, join_blocks, put_back, without_pictures
-from pii_blur.photo.exif_ifd import blank_uncompressed, has_thumbnail, metadata_only, orientation_only
-from pii_blur.photo.exiftool import ExifTool, ExifToolRefusal
+from pii_blur.photo.exif_ifd import blank_uncompressed
+from pii_blur.photo.exiftool import ExifTool
 from pii_blur.photo.flir import blank_thermal
-from pii_blur.photo.jpeg_segments import APP0, APP1, EXIF, EXTENDED_XMP, JFXX, Jpeg, Segment, split_jpeg
-from pii_blur.photo.png_chunks import Chunk, assemble_png, is_xmp, split_png, xmp_chunk
-from pii_blur.photo.tags import EXIF_THUMBNAIL, picture_names
+from pii_blur.photo.jpeg_segments import APP0, EXIF, EXTENDED_XMP, JFXX, Jpeg, Segment, exif_of, split_jpeg
+from pii_blur.photo.orientation import read_orientation
+from pii_blur.photo.spared import (
+    EXIF_BLOCK,
+    XMP_BLOCK,
+    check_blanked,
+    check_spared_segments,
+    edit_what_can_be,
+    has_lookalikes,
+    kinds_in,
+    salvage_segments,
+    with_stand_ins,
+    without_stand_ins,
+    would_change,
+)
 
 MARK_NAMESPACE = b"https://pii-blur.example/ns/1.0/"
-_PNG_EXIF = b"eXIf"
-
-# PRIVACY: every tag known to hold a picture, film or sound. MEASURED: over 41 files with hidden pictures this list left
-# none but a JFXX thumbnail (dropped below); plain deletion of ThumbnailImage leaves those in XMP.
-_THUMBNAIL = ("-IFD1:all=", "-IFD2:all=")
-_PICTURES = (
-    "-MPF:all=",
-    "-PhotoshopThumbnail=",
-    "-XMP-xmp:Thumbnails=",
-    "-XMP-xmp:ThumbnailImage=",
-    "-XMP-xmp:PageInfo=",
-    "-XMP-GImage:all=",
-    "-XMP-GDepth:all=",
-    "-XMP-GAudio:all=",
-    "-PreviewImage=",
-    "-JpgFromRaw=",
-    "-OtherImage=",
-    "-FlashPix:all=",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +74,6 @@ class CleanSegments:
     removed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CleanChunks:
-    """Metadata of a PNG without pictures, and the names of what was taken out."""
-
-    chunks: tuple[Chunk, ...]
-    removed: tuple[str, ...]
-
-
 def has_mark(blocks: Iterable[bytes]) -> bool:
     """Whether one of some metadata blocks carries our mark."""
     return any(MARK_NAMESPACE in block for block in blocks)
@@ -112,7 +98,7 @@ def clean_segments(
             name, only overwritten if it is none of them.
 
     Raises:
-        PhotoFailure: exiftool cannot do it (code ``exiftool``).
+        PhotoFailure: exiftool cannot do it (code ``exiftool``), or not without changing what is damaged (``metadata``).
     """
     plain = [one for one in segments if not (one.marker == APP0 and one.payload.startswith(JFXX))]
     removed = ["JFXX thumbnail"] * (len(plain) < len(segments))
@@ -121,74 +107,46 @@ def clean_segments(
         if found:
             plain = put_back(plain, block, without_heat)
             removed += found
-    try:
-        edited, names = _edit(_carrier(plain), ".jpg", exiftool, thumbnail, mark, keeps_thumbnail=bool(keep))
-        before, plain = plain, list(split_jpeg(edited).segments)
-        names = names or _vanished(before, plain)
-    except ExifToolRefusal:
-        # A damaged Exif block, mostly: of that what is certain stays, and exiftool sees to the rest.
-        held = [one for one in plain if one.marker == APP1 and one.payload.startswith(EXIF)]
-        if not held:
-            raise
-        others = [one for one in plain if one not in held]
-        edited, names = _edit(_carrier(others), ".jpg", exiftool, thumbnail, mark)
-        (block,) = join_blocks(held)
-        salvaged, lost = _salvaged(block.data)
-        whole = len(salvaged) == len(block.data)
-        held = put_back(held, block, salvaged) if whole else [Segment(APP1, salvaged)] if salvaged else []
-        plain, names = [*held, *split_jpeg(edited).segments], [*lost, *names]
-    cleaned, kinds = _blank_rest(plain, (thumbnail, *keep))
+    plain, names, spared = _edit_segments(plain, exiftool, thumbnail, mark, keeps_thumbnail=bool(keep))
+    cleaned, kinds = _blank_rest(_only_once(plain, thumbnail), (thumbnail, *keep))
+    check_spared_segments(cleaned, spared)
     return CleanSegments(tuple(cleaned), _in_order([*removed, *names, *kinds]))
 
 
-def clean_chunks(
-    chunks: Sequence[Chunk], exiftool: ExifTool, *, thumbnail: bytes = b"", mark: Mark | None = None
-) -> CleanChunks:
-    """Take every picture out of a PNG's metadata; a chunk in which one is left after exiftool goes as a whole, but XMP.
+def _edit_segments(
+    segments: Sequence[Segment], exiftool: ExifTool, thumbnail: bytes, mark: Mark | None, *, keeps_thumbnail: bool
+) -> tuple[list[Segment], list[str], frozenset[str]]:
+    """Return a JPEG's segments without what exiftool can delete by name, the names, and the blocks it did not get."""
 
-    Lost besides: what only the source's coding of the pixels gave a meaning (palette, background, significant bits),
-    and the further frames of an animation.
+    def attempt(spared: Set[str]) -> tuple[tuple[list[Segment], list[str]], list[str]]:
+        given = with_stand_ins(segments, spared)
+        # A second packet would be against the standard.
+        marking = mark.arguments() if mark and XMP_BLOCK not in spared else ()
+        edited, names, changed = edit_by_name(
+            _carrier(given), ".jpg", exiftool, thumbnail, marking, keeps_thumbnail=keeps_thumbnail
+        )
+        after = split_jpeg(edited).segments
+        names = names or _vanished(given, after)
+        if read_orientation(exif_of(given)) != read_orientation(exif_of(after)):
+            changed.append("IFD0:Orientation")
+        return (without_stand_ins(after, segments), names), changed
 
-    Raises:
-        PhotoFailure: exiftool cannot do it (code ``exiftool``).
-    """
-    carrier = assemble_png(chunks, tiny_png())
-    held: list[Chunk] = []
-    removed: list[str] = []
-    try:
-        edited, names = _edit(carrier, ".png", exiftool, thumbnail, mark)
-    except ExifToolRefusal:
-        damaged = [chunk for chunk in chunks if chunk.type == _PNG_EXIF]
-        if not damaged:
-            raise
-        others = [chunk for chunk in chunks if chunk not in damaged]
-        edited, names = _edit(assemble_png(others, tiny_png()), ".png", exiftool, thumbnail, mark)
-        for chunk in damaged:
-            salvaged, lost = _salvaged(chunk.payload)
-            held += [Chunk(_PNG_EXIF, salvaged)] * bool(salvaged)
-            removed += lost
-    kept, removed = [], [*removed, *names]
-    for chunk in (*held, *split_png(edited).metadata):
-        content, kinds = blank_uncompressed(chunk.content)
-        blanked, found = blank_pictures(without_pictures(content, (thumbnail,)))
-        kinds += found
-        removed += [f"{kind} in {chunk.type.decode('ascii', 'replace')}" for kind in kinds]
-        if not kinds:
-            kept.append(chunk)
-        elif is_xmp(chunk):
-            kept.append(xmp_chunk(blanked))
-        elif chunk.type == _PNG_EXIF:
-            kept.append(Chunk(_PNG_EXIF, _restored(blanked, chunk.payload, (thumbnail,))))
-    return CleanChunks(tuple(kept), _in_order(removed))
+    (edited, names), spared = edit_what_can_be(kinds_in(segments), attempt)
+    if EXIF_BLOCK in spared:
+        edited, lost = salvage_segments(edited)
+        names = [*lost, *names]
+    if spared or has_lookalikes(segments):
+        # Blocks that exiftool never saw side by side may mean something else to it now.
+        carriers = _carrier(segments), _carrier(edited)
+        refuse_changes(*carriers, ".jpg", exiftool, _exif_in(segments), _exif_in(edited))
+        if read_orientation(exif_of(segments)) != read_orientation(exif_of(edited)):
+            raise would_change(["IFD0:Orientation"])
+    return edited, names, spared
 
 
-def _salvaged(exif: bytes) -> tuple[bytes, list[str]]:
-    """Return what may stay of an Exif block that exiftool refuses, and in words what may not."""
-    # PRIVACY: a thumbnail of bare pixels cannot be told by its looks; in doubt the whole block goes.
-    kept = metadata_only(exif)
-    if kept is None:
-        return orientation_only(exif), ["damaged EXIF block"]
-    return kept, [EXIF_THUMBNAIL] * has_thumbnail(exif)
+def _exif_in(segments: Sequence[Segment]) -> bytes:
+    """Return the first Exif block, joined from its parts; empty if there is none."""
+    return next((block.data for block in join_blocks(segments) if block.data.startswith(EXIF)), b"")
 
 
 def _vanished(before: Sequence[Segment], after: Sequence[Segment]) -> list[str]:
@@ -206,28 +164,6 @@ def _carrier(segments: Sequence[Segment]) -> bytes:
     return Jpeg(tuple(segments), _tiny().coded).to_bytes()
 
 
-def _edit(
-    carrier: bytes,
-    suffix: str,
-    exiftool: ExifTool,
-    thumbnail: bytes,
-    mark: Mark | None,
-    *,
-    keeps_thumbnail: bool = False,
-) -> tuple[bytes, list[str]]:
-    """Return the carrier without what exiftool can delete by name, and the names."""
-    before = exiftool.read_tags(carrier, suffix)
-    had_thumbnail = "IFD1:ThumbnailImage" in before
-    arguments = [*_PICTURES, *([] if keeps_thumbnail else _THUMBNAIL), *(mark.arguments() if mark else [])]
-    attached = {}
-    if thumbnail and had_thumbnail:
-        arguments.append("-IFD1:ThumbnailImage<={thumbnail.jpg}")
-        attached["thumbnail.jpg"] = thumbnail
-    edited = exiftool.edit(carrier, suffix, arguments, attached)
-    after = exiftool.read_tags(edited, suffix)
-    return edited, picture_names(before, after, has_new_thumbnail=bool(attached))
-
-
 def _blank_rest(segments: Sequence[Segment], keep: Sequence[bytes]) -> tuple[list[Segment], list[str]]:
     """Overwrite pictures that exiftool has no name for, or cannot delete: some previews in maker notes."""
     cleaned, kinds = list(segments), []
@@ -235,13 +171,26 @@ def _blank_rest(segments: Sequence[Segment], keep: Sequence[bytes]) -> tuple[lis
         data, bare = blank_uncompressed(block.data)
         blanked, found = blank_pictures(without_pictures(data, keep))
         found = bare + found
+        check_blanked(block.name, blanked)
         if found:
-            cleaned = put_back(cleaned, block, _restored(blanked, block.data, keep))
+            cleaned = put_back(cleaned, block, restored(blanked, block.data, keep))
             kinds += [f"{kind} in {block.name}" for kind in found]
     return cleaned, kinds
 
 
-def _restored(blanked: bytes, original: bytes, keep: Sequence[bytes]) -> bytes:
+def _only_once(segments: Sequence[Segment], thumbnail: bytes) -> list[Segment]:
+    """Blank a fresh thumbnail but where it stands first: exiftool puts it into every Exif block of a photo."""
+    changed, is_there = list(segments), False
+    for block in join_blocks(segments) if thumbnail else ():
+        first = block.data.find(thumbnail) + len(thumbnail) if not is_there and thumbnail in block.data else 0
+        rest = without_pictures(block.data[first:], (thumbnail,))
+        is_there |= first > 0
+        if rest != block.data[first:]:
+            changed = put_back(changed, block, block.data[:first] + rest)
+    return changed
+
+
+def restored(blanked: bytes, original: bytes, keep: Sequence[bytes]) -> bytes:
     """Put the pictures that may stay back where they were."""
     result = bytearray(blanked)
     for picture in filter(None, keep):
@@ -262,11 +211,3 @@ def _tiny() -> Jpeg:
     file = io.BytesIO()
     Image.new("L", (8, 8), 128).save(file, "JPEG")
     return split_jpeg(file.getvalue())
-
-
-@functools.cache
-def tiny_png() -> bytes:
-    """Return an 8x8 grey picture, round which PNG's metadata are put."""
-    file = io.BytesIO()
-    Image.new("L", (8, 8), 128).save(file, "PNG")
-    return file.getvalue()

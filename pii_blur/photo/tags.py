@@ -9,6 +9,9 @@ Tags = Mapping[str, object]
 
 EXIF_THUMBNAIL = "EXIF thumbnail"
 
+# Exiftool's options that leave out all that may stand in an Exif block.
+OF_EXIF = ("--EXIF:all", "--MakerNotes:all", "--PrintIM:all")
+
 # Tags that belong to a picture, by the beginning of their name in exiftool's answers, and what to call it in a report.
 _PICTURES = {
     "IFD1:": EXIF_THUMBNAIL,
@@ -50,6 +53,7 @@ _OTHERS_THAT_CHANGE = (
     "XMP-x:XMPToolkit",  # who wrote the XMP last: exiftool, with our mark
     "XMP-xmpNote:HasExtendedXMP",  # XMP that fits into one segment without its pictures is joined
     "Adobe:ColorTransform",  # a picture that was RGB or CMYK is YCbCr when encoded anew
+    "Canon:OriginalDecisionDataOffset",  # a place in the whole file, of data that stands behind the picture
     "FLIR:RawThermalImage",  # overwritten; its type is told from its first bytes
 )
 # What exiftool adds to an Exif block that has lost, or never had, what the standard demands (Exif 2.32, table 21).

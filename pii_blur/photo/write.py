@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pii_blur.photo.cleaner import Cleaner
 from pii_blur.photo.contents import Built, Contents
-from pii_blur.photo.embedded import Embedded, find_pictures, join_blocks
+from pii_blur.photo.embedded import Embedded, find_pictures, join_blocks, without_pictures
 from pii_blur.photo.encode import encode_anew, encode_jpeg, facts_of, make_thumbnail
 from pii_blur.photo.exif_ifd import uncompressed_pictures
 from pii_blur.photo.exiftool import ExifTool
@@ -25,6 +25,7 @@ from pii_blur.photo.guard import guard_blurred, guard_copy
 from pii_blur.photo.jpeg_frame import read_frame
 from pii_blur.photo.jpeg_segments import APP2, JFXX, Jpeg, Segment, assemble, split_jpeg
 from pii_blur.photo.metadata import Mark, clean_segments
+from pii_blur.photo.openable import anything_openable
 from pii_blur.photo.orientation import as_stored
 from pii_blur.photo.photo import HiddenPhoto, Photo, PhotoFacts, Pixels
 from pii_blur.photo.publish import publish
@@ -65,6 +66,13 @@ def write_photo(
             ``write``.
         CannotWrite: the disk is full or read-only.
     """
+    with exiftool.one_photo():
+        return _write_photo(photo, hidden, destination, exiftool, mark)
+
+
+def _write_photo(
+    photo: Photo, hidden: HiddenPhoto, destination: Path, exiftool: ExifTool, mark: Mark | None
+) -> Written:
     facts = facts_of(photo)
     stored = as_stored(hidden.pixels, facts.orientation)
     # PRIVACY: from the blurred pixels, never from the source's thumbnail.
@@ -89,6 +97,11 @@ def copy_clean(photo: Photo, destination: Path, *, exiftool: ExifTool) -> Writte
     Raises:
         PhotoFailure, CannotWrite: see `write_photo`.
     """
+    with exiftool.one_photo():
+        return _copy_clean(photo, destination, exiftool)
+
+
+def _copy_clean(photo: Photo, destination: Path, exiftool: ExifTool) -> Written:
     facts = facts_of(photo)
     way = ""
     if facts.contents is not None:
@@ -146,11 +159,10 @@ def _without_extras_jpeg(photo: Photo, facts: PhotoFacts, exiftool: ExifTool) ->
     for block in join_blocks(segments):
         has_extras |= block.data.startswith(JFXX) or bool(uncompressed_pictures(block.data))
         has_extras |= block.name.startswith("APP1 FLIR") and bool(blank_thermal(block.data)[1])
-        for one in find_pictures(block.data):
-            if _shows_same(block.data, one, stored):
-                keep.append(block.data[one.start : one.end])
-            else:
-                has_extras = True
+        found = find_pictures(block.data)
+        same = [block.data[one.start : one.end] for one in found if _shows_same(block.data, one, stored)]
+        has_extras |= len(same) < len(found) or bool(anything_openable(without_pictures(block.data, same)))
+        keep += same
     removed = _strays(source)
     if not has_extras and not removed:
         return facts.data, ()
@@ -173,16 +185,18 @@ def _without_extras_other(photo: Photo, contents: Contents, exiftool: ExifTool) 
 
 # A thumbnail shows the photo if no part of it differs by more than sharpening, colour processing and coarse coding do.
 _SMALL = 320  # pixels; a larger picture is a second photo, not a thumbnail
+_MOST_BYTES = 1 << 16  # all that Exif has room for; decoders take seconds for megabytes of what is no picture
 _CELLS = 16
 _MOST_DIFFERENCE = 28.0  # grey levels, mean over a cell
 
 
 def _shows_same(data: bytes, one: Embedded, stored: Pixels) -> bool:
     """Whether an embedded picture is a small version of the photo, perhaps with black bars (DCF wants 160 x 120)."""
-    if one.kind != "JPEG" or one.encoded:
+    found = data[one.start : one.end]
+    if one.kind != "JPEG" or one.encoded or len(found) > _MOST_BYTES or found.count(b"\xff\xd8\xff") != 1:
         return False
     try:
-        with Image.open(io.BytesIO(data[one.start : one.end])) as picture:
+        with Image.open(io.BytesIO(found)) as picture:
             if max(picture.size) > _SMALL or min(picture.size) < _CELLS:
                 return False
             small = np.asarray(picture.convert("L"), dtype=np.float32)

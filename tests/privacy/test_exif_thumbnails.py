@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pii_blur.errors import PhotoFailure
-from pii_blur.photo import metadata, write
+from pii_blur.photo import metadata, spared, write
 from pii_blur.photo.exif_ifd import blank_uncompressed, metadata_only, orientation_only, uncompressed_pictures
 from pii_blur.photo.exiftool import ExifTool, open_exiftool
 from pii_blur.photo.guard_pictures import Expected, foreign_pictures
@@ -165,7 +165,7 @@ def test_a_file_that_keeps_bare_pixels_is_not_published(
     tmp_path: Path, exiftool: ExifTool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Should the cleaning ever miss them."""
-    monkeypatch.setattr(metadata, "metadata_only", lambda block: block)
+    monkeypatch.setattr(spared, "metadata_only", lambda block: block)
     monkeypatch.setattr(metadata, "blank_uncompressed", lambda block: (block, []))
     with pytest.raises(PhotoFailure) as caught:
         publish(exif(bad=HARMLESS["type 99"]), ".jpg", tmp_path, exiftool, is_blurred=True)
