@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "version": set(),
     "sphere": set(),  # geometry has no idea what a car is,
     "detect": {"errors", "labels"},  # and a detector has no idea what a sphere is
+    "weights": {"errors", "labels"},  # nor one of where models come from
     "zones": {"errors", "sphere"},
     "obfuscate": {"mask", "sphere"},
     "photo": {"errors", "mask", "sphere", "version"},
@@ -32,27 +33,34 @@ ALLOWED: dict[str, set[str]] = {
     | {"sphere", "detect", "obfuscate", "photo", "regions", "results", "settings", "regions_file"},
     "batch": FOUNDATION | {"results", "settings", "pipeline"},
 }
-BELOW_CLI = {*ALLOWED, "command", "progress", "streams"}
-ALLOWED |= dict.fromkeys(("command", "progress", "streams", "cli"), BELOW_CLI)
+BELOW_CLI = {*ALLOWED, "command", "models_command", "progress", "streams"}
+ALLOWED |= dict.fromkeys(("command", "models_command", "progress", "streams", "cli"), BELOW_CLI)
 ALLOWED |= {"__init__": BELOW_CLI, "__main__": {"cli"}}
 
 # Where a library with side effects, a heavy one or one that may be exchanged is known. All others of the standard
 # library are free, all others of third parties are forbidden.
 KNOWN_IN = {
-    "argparse": ("cli.py",),
+    "argparse": ("cli.py", "models_command.py"),
     "ctypes": ("photo/turbojpeg.py", "photo/exiftool.py", "batch/worker.py"),
     "cv2": ("sphere/project.py", "obfuscate/", "photo/", "pipeline.py"),
     "exiftool": ("photo/exiftool.py",),
+    "h5py": ("weights/keras_file.py",),
+    "http": ("weights/download.py",),
     "multiprocessing": ("batch/",),
-    "numpy": ("sphere/", "detect/", "obfuscate/", "photo/", "regions.py", "regions_file.py", "pipeline.py"),
+    "numpy": (
+        *("sphere/", "detect/", "weights/", "obfuscate/", "photo/"),
+        *("regions.py", "regions_file.py", "pipeline.py", "models_command.py"),
+    ),
+    "onnx": ("weights/graph.py",),
     "onnxruntime": ("detect/onnx_session.py",),
     "openvino": ("detect/openvino_session.py",),
     "PIL": ("photo/",),
     "pillow_heif": ("photo/format_heif.py",),
     "subprocess": ("photo/exiftool.py", "photo/jpegtran.py"),
-    "tqdm": ("progress.py", "streams.py"),
+    "tqdm": ("progress.py", "streams.py", "models_command.py"),
+    "urllib": ("weights/download.py",),
 }
-PRINTS = ("cli.py", "progress.py")
+PRINTS = ("cli.py", "models_command.py", "progress.py")
 
 
 def _name(module: Path) -> str:
