@@ -25,6 +25,7 @@ from pii_blur.detect.devices import DEFAULT_DEVICE, DEVICES
 from pii_blur.detect.model_store import known_models
 from pii_blur.errors import ExitCode, RunFailure
 from pii_blur.labels import DEFAULT_LABELS, Label
+from pii_blur.models_command import run_models
 from pii_blur.obfuscate.obfuscator import METHODS
 from pii_blur.progress import BarProgress, LineProgress
 from pii_blur.results import DETECTIONS_FORMATS
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-SUBCOMMANDS: dict[str, Callable[[list[str]], int]] = {}
+SUBCOMMANDS: dict[str, Callable[[list[str]], int]] = {"models": run_models}
 """Further commands by name. What reads as `INPUT OUTPUT PROB` is the main job, even where INPUT is named like one."""
 
 DESCRIPTION = """\
@@ -50,6 +51,7 @@ examples:
   pii-blur photos public 25 --views thorough     find more, take longer
   pii-blur street.jpg public 40 --method solid   one photo, flat colour instead of a blur
   pii-blur photos public 40 --dry-run            say what would be done
+  pii-blur models list                           which models there are; more with pii-blur models --help
 
 After a stop of any kind the same command goes on: what is finished is skipped.
 Exit codes: 0 all done, 4 some photos failed, others in docs/exit-codes.md.

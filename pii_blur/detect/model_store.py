@@ -8,6 +8,7 @@ from pathlib import Path
 from pii_blur.detect.card import ModelCard, read_card
 from pii_blur.errors import MissingDependency
 
+_WEIGHTS = (".h5", ".hdf5", ".pth", ".pt")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -20,7 +21,17 @@ def models_folder() -> Path:
 def known_models() -> list[str]:
     """Return the names of the models that are there, sorted."""
     folder = models_folder()
-    return sorted(card.parent.name for card in folder.glob("*/card.json")) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    # A name with a dot before it is one in the making.
+    return sorted(card.parent.name for card in folder.glob("*/card.json") if not card.parent.name.startswith("."))
+
+
+def weights_files() -> list[Path]:
+    """Return the files of published weights that somebody put among the models, sorted by name."""
+    folder = models_folder()
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted(file for file in files if file.suffix.lower() in _WEIGHTS and not file.name.startswith("."))
 
 
 def find_model(name: str | Path) -> ModelCard:
@@ -37,6 +48,11 @@ def find_model(name: str | Path) -> ModelCard:
         folder = Path(name)
     if not (folder / "card.json").is_file():
         there = ", ".join(known_models()) or "none"
+        if str(name) in (file.name for file in weights_files()) or folder.suffix.lower() in _WEIGHTS:
+            raise MissingDependency(
+                f"{name} is a file of weights, from which a model can be made once: pii-blur models add {name}; "
+                f"models that are here: {there}"
+            )
         raise MissingDependency(f"there is no model '{name}'; models that are here: {there}")
     card = read_card(folder)
     try:
