@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 LEAST_VERSION = (12, 15)  # pyexiftool's protocol needs ${status}
 TIMEOUT_S = 60.0
-_TOO_LONG = "takes too long over the photo's metadata"
+_TOO_LONG = "takes too long over the photo's metadata (look at it with: exiftool -a -G1 PHOTO)"
 
 _HOW_TO_INSTALL = {
     "linux": "install it with: apt-get install libimage-exiftool-perl (Fedora: dnf install perl-Image-ExifTool)",

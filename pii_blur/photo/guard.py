@@ -242,9 +242,10 @@ def _facts(photo: Photo) -> PhotoFacts:
 
 
 def _wrong(what: str) -> PhotoFailure:
-    return PhotoFailure(f"the written file is not as it must be ({what}); nothing was published", "verify")
+    why = f"the written file is not as it must be ({what})"
+    return PhotoFailure(f"{why}; nothing was published: please report it", "verify")
 
 
 def _leak(what: str) -> PhotoFailure:
-    message = f"the written file still carries something that was not blurred ({what}); nothing was published"
-    return PhotoFailure(message, "leak")
+    why = f"the written file still carries something that was not blurred ({what})"
+    return PhotoFailure(f"{why}; nothing was published: please report it", "leak")
