@@ -201,7 +201,7 @@ def _lacks_scans(data: bytes) -> bool:
 
     Libjpeg smooths what it has of such a picture. In the result, with the same coefficients, it cannot know of that.
     """
-    pieces = jpeg_pieces(data) if data[:2] == b"\xff\xd8" else []
+    pieces = jpeg_pieces(data)[:-1] if data[:2] == b"\xff\xd8" else []  # the last one stands behind the end
     frame = next((one for one in pieces if one[:2] == b"\xff\xc2"), None)
     if frame is None:
         return False
