@@ -130,9 +130,14 @@ def _list(_: argparse.Namespace, results: TextIO) -> ExitCode:
 
 def _add(arguments: argparse.Namespace, results: TextIO) -> ExitCode:
     file = _lying_here(arguments.file)
-    for one in PUBLISHED:
-        if one.file_name == file.name:
+    one = _published_as(file)
+    if one is not None and file.is_file():
+        try:
             one.check(file)
+        except MissingDependency as error:
+            if one.is_sha256_official:
+                raise
+            log.warning("%s; going on, since only others than its publisher have stated a checksum", error)
     return _convert(file, arguments, results)
 
 

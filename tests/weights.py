@@ -120,7 +120,7 @@ def write_torch_plainly(file: Path, state: Mapping[str, Array]) -> Path:
 
 
 def write_keras(
-    file: Path, family: Family, *, is_whole: bool = True, is_hollow: bool = False, box: Mapping[str, Any] | None = None
+    file: Path, family: Family, *, is_whole: bool = True, is_hollow: bool = False, **changes: dict[str, Any]
 ) -> Path:
     """Write a network of keras-retinanet as Keras 2 did, whole or its weights alone.
 
@@ -129,7 +129,7 @@ def write_keras(
         family: `KERAS_2_0` or `KERAS_2_1`, with the padding of the first convolution that is wanted.
         is_whole: with the settings of the layers.
         is_hollow: with kernels of one number each.
-        box: other settings of the layer that makes boxes.
+        changes: other settings of layers, by name.
     """
     assert family.name in (KERAS_2_0.name, KERAS_2_1.name)
     numbers = np.random.default_rng(1)
@@ -181,11 +181,11 @@ def write_keras(
             for name, array in arrays:
                 made[name] = array
         if is_whole:
-            root_group.attrs["model_config"] = json.dumps(_settings(family, box or {}))
+            root_group.attrs["model_config"] = json.dumps(_settings(family, changes))
     return file
 
 
-def _settings(family: Family, box: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(family: Family, changes: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Return what Keras says of the layers, as far as anybody asks."""
     layers = [
         ("Conv2D", {"name": "conv1", "padding": "valid" if family.is_stem_padded_evenly else "same"}),
@@ -193,10 +193,11 @@ def _settings(family: Family, box: Mapping[str, Any]) -> dict[str, Any]:
         ("MaxPooling2D", {"name": "pool1", "padding": "same"}),
         ("Conv2D", {"name": "res3a_branch2a", "strides": [2, 2]}),
         ("Conv2D", {"name": "P6", "padding": "same"}),
-        ("RegressBoxes", {"name": "boxes", "mean": [0, 0, 0, 0], "std": list(family.box_scale), **box}),
+        ("RegressBoxes", {"name": "boxes", "mean": [0, 0, 0, 0], "std": list(family.box_scale)}),
     ]
     ratios, scales = [0.5, 1, 2], [1, 2 ** (1 / 3), 2 ** (2 / 3)]
     for level in range(5):
         anchors = {"size": 32 * 2**level, "stride": 8 * 2**level, "ratios": ratios, "scales": scales}
         layers.append(("Anchors", {"name": f"anchors_{level}", **anchors}))
-    return {"config": {"layers": [{"class_name": kind, "config": config} for kind, config in layers]}}
+    changed = [(kind, config | changes.get(str(config["name"]), {})) for kind, config in layers]
+    return {"config": {"layers": [{"class_name": kind, "config": config} for kind, config in changed]}}

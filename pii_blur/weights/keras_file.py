@@ -42,6 +42,8 @@ def read_keras_file(file: Path) -> KerasFile:
             group = root.get("model_weights", root)
             most = file.stat().st_size
             layers = {name: _arrays(h5py, group[name], most) for name in _names(group, "layer_names")}
+            if any(group[name].file.filename != root.filename for name in layers):
+                raise ValueError("parts of it are in other files")
             return KerasFile(layers, _settings(root.attrs.get("model_config")))
     except OSError as error:
         raise UsageFailure(f"{file} cannot be read: {error.strerror or error}") from error

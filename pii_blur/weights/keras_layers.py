@@ -32,17 +32,11 @@ def family_of_keras(source: KerasFile, file_name: str) -> Family:
     """
     # keras-resnet 0.1, with which the published files were trained, pads in a layer of its own; 0.2 does not.
     is_even = "padding_conv1" in source.layers
+    family = _family_by_settings(source.settings["boxes"]) if "boxes" in source.settings else _family_by_name(file_name)
+    family = replace(family, is_stem_padded_evenly=is_even)
     if source.settings:
-        family = replace(_family_by_settings(source.settings), is_stem_padded_evenly=is_even)
         _check_settings(source.settings, family)
-        return family
-    for family, version in ((KERAS_2_0, "v2.0."), (KERAS_2_1, "v2.1.")):
-        if version in file_name:
-            return replace(family, is_stem_padded_evenly=is_even)
-    raise ValueError(
-        "it holds weights alone, and its name has neither v2.0. nor v2.1. in it: so it cannot be known how its boxes "
-        "are meant. Give it the name under which it was published, e.g. resnet50_coco_best_v2.0.1.h5"
-    )
+    return family
 
 
 def layers_of_keras(source: KerasFile, family: Family) -> dict[str, Convolution]:
@@ -69,10 +63,20 @@ def layers_of_keras(source: KerasFile, family: Family) -> dict[str, Convolution]
     return layers
 
 
-def _family_by_settings(settings: Mapping[str, tuple[str, dict[str, Any]]]) -> Family:
-    kind, box = settings.get("boxes", ("", {}))
+def _family_by_name(file_name: str) -> Family:
+    for family, version in ((KERAS_2_0, "v2.0."), (KERAS_2_1, "v2.1.")):
+        if version in file_name:
+            return family
+    raise ValueError(
+        "it does not say how its boxes are meant, and its name has neither v2.0. nor v2.1. in it. Give it the name "
+        "under which it was published, e.g. resnet50_coco_best_v2.0.1.h5"
+    )
+
+
+def _family_by_settings(boxes: tuple[str, dict[str, Any]]) -> Family:
+    kind, box = boxes
     if kind != "RegressBoxes":
-        raise ValueError("it is a network in training (it does not end in boxes), or none of keras-retinanet")
+        raise ValueError(f"its boxes are made by {kind}, not as keras-retinanet does it")
     for family in (KERAS_2_0, KERAS_2_1):
         if np.allclose(_numbers(box["std"]), family.box_scale) and np.allclose(_numbers(box["mean"]), 0):
             return family
@@ -95,7 +99,9 @@ def _check_settings(settings: Mapping[str, tuple[str, dict[str, Any]]], family: 
         if found != wanted:
             raise ValueError(f"its layer {name} has {key} {found}, not {wanted}")
     for level in range(5):
-        anchors = settings.get(f"anchors_{level}", ("", {}))[1]
+        if f"anchors_{level}" not in settings:
+            continue  # a network in training has none
+        anchors = settings[f"anchors_{level}"][1]
         sizes = (anchors.get("size"), anchors.get("stride"))
         if sizes != (32 * 2**level, 8 * 2**level):
             raise ValueError(f"its anchors of level {level} have size and stride {sizes}, not the usual ones")

@@ -21,6 +21,7 @@ class Published:
         megabytes: its size as published, roughly.
         size: its size in bytes, where it is known.
         sha256: its SHA-256 in hex or the beginning of that; empty where nobody has stated one.
+        is_sha256_official: the publisher states at least its beginning, not only others who use the file.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Published:
     megabytes: int
     size: int | None = None
     sha256: str = ""
+    is_sha256_official: bool = False
 
     @property
     def file_name(self) -> str:
@@ -64,6 +66,7 @@ PUBLISHED = (
         megabytes=137,
         size=136_595_076,
         sha256="eeacb38b7cec8cf93c57867e05eaab621047f19b0d2ec5accaa405f690da15b7",
+        is_sha256_official=True,
     ),
     # Two projects on the web that load this file state this checksum; its publisher states none.
     Published(

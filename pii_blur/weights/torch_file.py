@@ -5,6 +5,7 @@ Needs no torch and executes nothing (`torch_pickle`). Sizes are checked before a
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Callable
@@ -54,19 +55,25 @@ def _read_archive(stream: BinaryIO) -> dict[str, Array]:
         if len(lists) != 1:
             raise ValueError("it is a zip archive, but not one of torch.save")
         root = lists[0].removesuffix("data.pkl")
-        if root + "byteorder" in archive.namelist() and archive.read(root + "byteorder") != b"little":
+        if root + "byteorder" in archive.namelist() and _member(archive, root + "byteorder") != b"little":
             raise ValueError("its numbers are stored the big-endian way")
-        with archive.open(lists[0]) as pickled:
-            contents = read_pickle(pickled)  # type: ignore[arg-type]  # typeshed: a zip member is an IO[bytes]
+        contents = read_pickle(io.BytesIO(_member(archive, lists[0])))
 
         def read(storage: StorageEntry, size: int) -> bytes:
-            entry = archive.getinfo(f"{root}data/{storage.key}")
-            # Stored, never compressed: a small file cannot unpack to a large one.
-            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != size:
+            name = f"{root}data/{storage.key}"
+            if archive.getinfo(name).file_size != size:
                 raise ValueError(f"its storage {storage.key} has another size than its list of contents says")
-            return archive.read(entry)
+            return _member(archive, name)
 
         return _tensors(contents, read, _size(stream))
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return a part as it lies there: torch packs nothing, and a small file must not unpack to a large one."""
+    entry = archive.getinfo(name)
+    if entry.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"its part {name} is packed")
+    return archive.read(entry)
 
 
 def _read_plain(stream: BinaryIO) -> dict[str, Array]:

@@ -41,13 +41,17 @@ class _Quiet(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of weights."""
+    return write_torch(tmp_path_factory.mktemp("web") / "retinanet-12345678.pth", torchvision_state())
+
+
 @pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Published]:
+def published(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Published]:
     """Weights published by a server on this computer as the only ones there are."""
-    web = tmp_path / "web"
-    web.mkdir()
-    file = write_torch(web / "retinanet-12345678.pth", torchvision_state())
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(web)))
+    file = weights
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(file.parent)))
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     one = replace(
@@ -91,13 +95,19 @@ def test_verify_finds_a_damaged_model(folder: Path, capsys: pytest.CaptureFixtur
 
 
 def test_verify_compares_weights_with_what_was_published(
-    folder: Path, published: Published, capsys: pytest.CaptureFixture[str]
+    folder: Path, published: Published, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The checksum of torch's file stands in its name, so a false friend of that name is found out."""
     (folder / published.file_name).write_bytes(b"something else")
     assert cli.main(["models", "verify", published.file_name]) == ExitCode.MISSING_DEPENDENCY
     assert "not the published file" in capsys.readouterr().out
     assert cli.main(["models", "add", published.file_name]) == ExitCode.MISSING_DEPENDENCY
+    others = replace(published, is_sha256_official=False)
+    for module in (known, models_command):
+        monkeypatch.setattr(module, "PUBLISHED", (others,))
+    capsys.readouterr()
+    assert cli.main(["models", "add", published.file_name]) == ExitCode.USAGE, "only a warning, then it is read"
+    assert "going on" in capsys.readouterr().err
     (folder / "mine.pth").write_bytes(b"x")
     assert cli.main(["models", "verify", "mine.pth"]) == ExitCode.MISSING_DEPENDENCY
 

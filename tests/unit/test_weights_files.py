@@ -127,7 +127,7 @@ def test_archives_that_are_packed_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.pth") as source, zipfile.ZipFile(tmp_path / "b.pth", "w") as target:
         for name in source.namelist():
             target.writestr(name, source.read(name), zipfile.ZIP_DEFLATED)
-    with pytest.raises(UsageFailure, match="another size"):
+    with pytest.raises(UsageFailure, match="packed"):
         read_torch_file(tmp_path / "b.pth")
 
 
@@ -174,15 +174,34 @@ def test_keras_files_tell_their_version(tmp_path: Path, family: Any, is_even: bo
     alone = read_keras_file(write_keras(tmp_path / "alone.h5", wanted, is_whole=False, is_hollow=True))
     version = "2.0.1" if family is KERAS_2_0 else "2.1.0"
     assert family_of_keras(alone, f"resnet50_coco_best_v{version}.h5") == wanted
-    with pytest.raises(ValueError, match="cannot be known"):
+    with pytest.raises(ValueError, match="published"):
         family_of_keras(alone, "any.h5")
 
 
-def test_keras_files_with_other_boxes_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"boxes": {"std": [0.3, 0.3, 0.3, 0.3]}}, "scaled"),
+        ({"anchors_0": {"size": 16}}, "anchors"),
+        ({"anchors_4": {"ratios": [0.5, 1, 3]}}, "ratios"),
+        ({"conv1": {"padding": "valid"}}, "padding"),
+        ({"res3a_branch2a": {"strides": [1, 1]}}, "strides"),
+        ({"bn_conv1": {"epsilon": 1e-3}}, "epsilon"),
+    ],
+)
+def test_keras_files_of_other_networks_are_refused(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
     """A network trained with other scales would put every box in a wrong place."""
-    odd = read_keras_file(write_keras(tmp_path / "a.h5", KERAS_2_1, is_hollow=True, box={"std": [0.3, 0.3, 0.3, 0.3]}))
-    with pytest.raises(ValueError, match="scaled"):
-        family_of_keras(odd, "a.h5")
+    odd = read_keras_file(write_keras(tmp_path / "a.h5", KERAS_2_1, is_hollow=True, **changes))
+    with pytest.raises(ValueError, match=reason):
+        family_of_keras(odd, "resnet50_coco_best_v2.1.0.h5")
+
+
+def test_network_in_training_is_told_by_its_name(tmp_path: Path) -> None:
+    """It has no layer that makes boxes, so its settings do not say how they are meant."""
+    training = read_keras_file(write_keras(tmp_path / "a.h5", KERAS_2_0, is_hollow=True, boxes={"name": "other"}))
+    assert family_of_keras(training, "resnet50_coco_best_v2.0.1.h5") == KERAS_2_0
+    with pytest.raises(ValueError, match="published"):
+        family_of_keras(training, "a.h5")
 
 
 def test_damaged_keras_files_are_refused(tmp_path: Path) -> None:
