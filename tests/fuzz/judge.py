@@ -202,11 +202,11 @@ def _lacks_scans(data: bytes) -> bool:
     Libjpeg smooths what it has of such a picture. In the result, with the same coefficients, it cannot know of that.
     """
     pieces = jpeg_pieces(data)[:-1] if data[:2] == b"\xff\xd8" else []  # the last one stands behind the end
-    frame = next((one for one in pieces if one[:2] == b"\xff\xc2"), None)
+    frame = next((one for one in pieces if one[:2] == b"\xff\xc2" and len(one) > 9), None)
     if frame is None:
         return False
     whole = set()
-    for scan in (one for one in pieces if one[:2] == b"\xff\xda" and len(one) > 5):
+    for scan in (one for one in pieces if one[:2] == b"\xff\xda" and len(one) > 5 + 2 * one[4]):
         count = scan[4]
         first, last, low_bit = (*scan[5 + 2 * count : 8 + 2 * count], 0, 0, 0)[:3]
         if low_bit & 15 == 0:
