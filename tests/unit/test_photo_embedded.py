@@ -6,7 +6,6 @@ import base64
 import io
 import random
 import struct
-import time
 import tracemalloc
 
 import pytest
@@ -18,6 +17,7 @@ from pii_blur.photo.embedded import blank_pictures, find_pictures, join_blocks, 
 from pii_blur.photo.flir import blank_thermal
 from pii_blur.photo.jpeg_segments import APP1, EXTENDED_XMP, Segment
 from tests.jpegs import encode
+from tests.patience import ends
 from tests.photos import other_jpeg, street
 
 JPEG = other_jpeg()
@@ -94,12 +94,11 @@ def test_random_bytes_are_no_picture() -> None:
     ],
     ids=["films", "PNGs", "frames", "JPEGs"],
 )
-def test_a_flood_of_beginnings_is_overwritten_in_no_time(beginning: bytes) -> None:
+def test_a_flood_of_beginnings_is_overwritten(beginning: bytes) -> None:
     """Searching each to the end of the block took hours for the 16 MB that a colour profile may have."""
     flood = b"\xff\xd8" + beginning * (4_000_000 // len(beginning))
-    started = time.perf_counter()
-    blanked, kinds = blank_pictures(flood)
-    assert time.perf_counter() - started < 5
+    with ends():
+        blanked, kinds = blank_pictures(flood)
     assert kinds and len(blanked) == len(flood)
     assert beginning not in blanked
 

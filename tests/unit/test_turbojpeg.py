@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +14,7 @@ from pii_blur.errors import ExitCode, MissingDependency
 from pii_blur.photo.jpeg_frame import ZIGZAG, FrameError, read_frame
 from pii_blur.photo.turbojpeg import JpegError, check_decodes, load_turbojpeg
 from tests.jpegs import cjpeg, encode, picture
+from tests.patience import ends
 
 SOURCE = encode(picture(75, 101), quality=85)
 CLEAN: dict[str, Callable[[], bytes]] = {
@@ -59,9 +59,8 @@ def test_a_header_that_claims_a_huge_picture_costs_nothing() -> None:
     """65500 x 65500 pixels in a small file are refused quickly, by any call, and without decoding to full size."""
     place = SOURCE.index(b"\xff\xc0") + 5
     huge = SOURCE[:place] + b"\xff\xdc\xff\xdc" + SOURCE[place + 4 :]
-    started = time.monotonic()
-    assert check_decodes(huge)
-    assert time.monotonic() - started < 5
+    with ends():
+        assert check_decodes(huge)
 
 
 @pytest.mark.parametrize("error", [ValueError("from the filter"), KeyboardInterrupt()], ids=repr)
@@ -138,11 +137,10 @@ def test_frame_tells_what_pillow_wrote() -> None:
     assert read_frame(CLEAN["progressive"]()).is_progressive
 
 
-def test_megabytes_of_fill_bytes_are_skipped_in_no_time() -> None:
+def test_megabytes_of_fill_bytes_are_skipped() -> None:
     """Any number may stand in front of a marker, and a photo's headers are read half a dozen times."""
-    started = time.perf_counter()
-    assert read_frame(SOURCE[:2] + b"\xff" * 30_000_000 + SOURCE[2:]) is not None
-    assert time.perf_counter() - started < 1
+    with ends():
+        assert read_frame(SOURCE[:2] + b"\xff" * 30_000_000 + SOURCE[2:]) is not None
 
 
 @pytest.mark.parametrize(
