@@ -35,7 +35,6 @@ faster."""
 BACKBONE_RATE = 0.3
 WEIGHT_DECAY = 0.02
 CLIP = 10.0
-AVERAGE = 0.998
 
 
 class Stopper:
@@ -155,6 +154,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate (default %(default)s)")
     parser.add_argument("--warm-up", type=int, default=200, help="steps (default %(default)s)")
     parser.add_argument("--cooldown", type=float, default=0.35, help="last share of the run, down to 0 (%(default)s)")
+    parser.add_argument(
+        "--average", type=float, default=0.998, help="of the averaged weights, kept a step (%(default)s)"
+    )
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--steps", type=int, help="length of the run")
     length.add_argument("--minutes", type=float, help="length of the run, by the clock")
@@ -176,7 +178,7 @@ def work(rank: int, size: int, port: int, arguments: argparse.Namespace) -> None
     if arguments.start:
         load_weights(network, arguments.start)
     network.to(device, memory_format=torch.channels_last)
-    run = Run(network, make_optimizer(network, arguments.rate), Averaged(network, AVERAGE), device)
+    run = Run(network, make_optimizer(network, arguments.rate), Averaged(network, arguments.average), device)
     began, state = time.time(), arguments.run / "state.pth"
     if state.exists():
         began = load_state(run, state)

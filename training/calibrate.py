@@ -1,0 +1,99 @@
+"""Fit what a score means: `python -m training.calibrate DATA MODEL_FOLDER`, written into the folder's `card.json`.
+
+A detection of score s is right (overlap of half with an object of its group, people or vehicles) with a probability
+that a monotone curve gives, one for each class, fitted by isotonic regression on the flat validation pictures: labelled
+by hand, and never seen by training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.metrics import Detected, Truth, match
+from training.network import CLASSES
+from training.pictures import read_pictures
+from training.validate import detect, letterbox, of_classes, open_model
+
+LEAST = 200
+"""Detections that a curve of its own needs; a rarer class takes the curve of its group."""
+
+BINS = 16
+"""Points of a curve; more would follow chance."""
+
+
+def isotonic(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rising sequence nearest to `values` by weighted squares (pool adjacent violators)."""
+    blocks: list[tuple[float, float, int]] = []
+    for value, weight in zip(values, weights, strict=True):
+        block = (float(value), float(weight), 1)
+        while blocks and blocks[-1][0] >= block[0]:
+            mean, mass, length = blocks.pop()
+            total = mass + block[1]
+            block = ((mean * mass + block[0] * block[1]) / total, total, length + block[2])
+        blocks.append(block)
+    return np.repeat([mean for mean, _, _ in blocks], [length for _, _, length in blocks])
+
+
+def fit(scores: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[str, list[float]]:
+    """Return the curve as points `raw` -> `probability`, both rising from 0 to 1.
+
+    The scores are put into bins of equal width first, so that the rare high scores keep points of their own.
+    """
+    edges = np.linspace(scores.min(), 1, BINS + 1)
+    place = np.clip(np.digitize(scores, edges) - 1, 0, BINS - 1)
+    counts = np.bincount(place, minlength=BINS)
+    used = counts >= 5
+    raw = np.bincount(place, scores, BINS)[used] / counts[used]
+    # One imagined hit and miss a bin: nobody should read "surely right" out of five boxes.
+    share = (np.bincount(place, right, BINS)[used] + 1) / (counts[used] + 2)
+    rising = isotonic(share, counts[used].astype(np.float64))
+    points = [0.0, *raw.round(4).tolist(), 1.0]
+    return {"raw": points, "probability": [0.0, *rising.round(4).tolist(), 1.0]}
+
+
+def verdicts(pairs: list[tuple[Truth, Detected]], label: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the scores of the detections of one class, and which found an object of its group."""
+    low, high = (0, 1) if label == 0 else (1, len(CLASSES))
+    parts = []
+    for truth, detected in pairs:
+        of_group, _ = of_classes(truth, detected, low, high)
+        _, of_class = of_classes(truth, detected, label, label + 1)
+        parts.append(match(of_group, of_class))
+    return np.concatenate([part.scores for part in parts]), np.concatenate([part.right for part in parts])
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("folder", type=Path, help="folder of the model")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    predict = open_model(arguments.folder / "model.onnx")
+    pairs = []
+    for picture in read_pictures(arguments.data, ("val",)):
+        crop, truth = letterbox(picture)
+        pairs.append((truth, detect(predict, crop)))
+    by_class = [verdicts(pairs, label) for label in range(len(CLASSES))]
+    vehicles = tuple(np.concatenate(parts) for parts in zip(*by_class[1:], strict=True))
+    curves = {}
+    for name, (scores, right) in zip(CLASSES, by_class, strict=True):
+        enough = len(scores) >= LEAST or name == CLASSES[0]
+        curves[name] = fit(scores, right) if enough else fit(*vehicles)
+        print(
+            f"{name}: {len(scores)} detections, {int(right.sum())} right{'' if enough else ', curve of all vehicles'}"
+        )
+    path = arguments.folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["calibration"] = curves
+    path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
