@@ -1,0 +1,1 @@
+"""Comparisons with the packages of the original. See reference/README.md."""
