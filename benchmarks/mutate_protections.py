@@ -68,7 +68,13 @@ GUARD = [
         '    if False:\n        raise _wrong(f"coeff',
         "coefficient",
     ),
-    ("guard: detail in JPEGs", "guard.py", "_refuse_detail_of_blocks(before, old, new, mask)", "pass", "source_itself"),
+    (
+        "guard: detail in JPEGs",
+        "guard.py",
+        "    _refuse_detail_of_blocks(before, old, new, mask, pool)",
+        "    pass",
+        "source_itself",
+    ),
     (
         "guard: detail in other pictures",
         "guard.py",
