@@ -6,11 +6,10 @@ Needs no torch and executes nothing (`torch_pickle`). Sizes are checked before a
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ _TYPES = {
     "LongStorage": "<i8",
     "IntStorage": "<i4",
 }
+_MOST_BYTES = 1 << 30  # the published file has 137 MB
 _MAGIC = 0x1950A86A20F9469CFC6C  # `torch.serialization.MAGIC_NUMBER`, what the plain files begin with
 _PROTOCOL = 1001  # `torch.serialization.PROTOCOL_VERSION`
 
@@ -38,18 +38,18 @@ def read_torch_file(file: Path) -> dict[str, Array]:
         UsageFailure: the file cannot be read, is damaged, or is more than a dictionary of tensors.
     """
     try:
-        with file.open("rb") as stream:
-            if zipfile.is_zipfile(stream):
-                return _read_archive(stream)
-            stream.seek(0)
-            return _read_plain(stream)
+        if file.stat().st_size > _MOST_BYTES:
+            raise ValueError("it is far larger than a RetinaNet with a ResNet-50")
+        # In memory, where a length that lies cannot make a read take more than there is.
+        stream = io.BytesIO(file.read_bytes())
+        return _read_archive(stream) if zipfile.is_zipfile(stream) else _read_plain(stream)
     except OSError as error:
         raise UsageFailure(f"{file} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise UsageFailure(f"{file} is no file of weights by torch that can be read safely: {error}") from error
 
 
-def _read_archive(stream: BinaryIO) -> dict[str, Array]:
+def _read_archive(stream: io.BytesIO) -> dict[str, Array]:
     with zipfile.ZipFile(stream) as archive:
         lists = [name for name in archive.namelist() if name.endswith("/data.pkl") and name.count("/") == 1]
         if len(lists) != 1:
@@ -65,7 +65,7 @@ def _read_archive(stream: BinaryIO) -> dict[str, Array]:
                 raise ValueError(f"its storage {storage.key} has another size than its list of contents says")
             return _member(archive, name)
 
-        return _tensors(contents, read, _size(stream))
+        return _tensors(contents, read, stream.getbuffer().nbytes)
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -76,7 +76,8 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     return archive.read(entry)
 
 
-def _read_plain(stream: BinaryIO) -> dict[str, Array]:
+def _read_plain(stream: io.BytesIO) -> dict[str, Array]:
+    stream.seek(0)
     if read_pickle(stream) != _MAGIC or read_pickle(stream) != _PROTOCOL:
         raise ValueError("it does not begin like one")
     system = read_pickle(stream)
@@ -85,7 +86,7 @@ def _read_plain(stream: BinaryIO) -> dict[str, Array]:
     contents, keys = read_pickle(stream), read_pickle(stream)
     if not isinstance(keys, list):
         raise ValueError("its list of storages is missing")
-    start, whole = stream.tell(), _size(stream)
+    start = stream.tell()
     storages = {entry.storage.key: entry.storage for entry in _entries(contents).values()}
     places: dict[str, int] = {}
     for key in keys:  # each storage: how many numbers as int64, then the numbers
@@ -101,7 +102,7 @@ def _read_plain(stream: BinaryIO) -> dict[str, Array]:
         stream.seek(places[storage.key])
         return stream.read(size)
 
-    return _tensors(contents, read, whole)
+    return _tensors(contents, read, stream.getbuffer().nbytes)
 
 
 def _tensors(contents: object, read: Callable[[StorageEntry, int], bytes], whole: int) -> dict[str, Array]:
@@ -150,7 +151,3 @@ def _type(storage: StorageEntry) -> np.dtype[Any]:
     if storage.type.module != "torch" or storage.type.name not in _TYPES:
         raise ValueError(f"it holds numbers of the type {storage.type}, which is not read here")
     return np.dtype(_TYPES[storage.type.name])
-
-
-def _size(stream: BinaryIO) -> int:
-    return os.fstat(stream.fileno()).st_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,19 @@ def test_a_pickle_without_end_is_refused() -> None:
         read_pickle(io.BytesIO(b"\x80\x02" + b"N" * 300_000 + b"."))
     with pytest.raises(ValueError, match=r"."):
         read_pickle(io.BytesIO(b"\x80\x02NNN"))
+
+
+def test_a_length_that_lies_takes_no_memory(tmp_path: Path) -> None:
+    """Four gigabytes of text claimed by a file of a few bytes."""
+    file = tmp_path / "a.pth"
+    file.write_bytes(b"\x80\x02X\xff\xff\xff\xff" + b"a" * 100 + b".")
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageFailure):
+            read_torch_file(file)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("keep", [0, 1, 60, 400, -1])
