@@ -29,8 +29,8 @@ import pii_blur.cli
 from tests.fakes import FakeTask
 record, gate = Path(sys.argv[1]), None if sys.argv[2] == "-" else Path(sys.argv[2])
 pipeline = types.ModuleType("pii_blur.pipeline")
-pipeline.check_tools = lambda settings, device: "0" * 64
-pipeline.BlurTask = lambda settings, side, threads, trust_mark: FakeTask(record, gate=gate)
+pipeline.check_tools = lambda *_, **__: "0" * 64
+pipeline.BlurTask = lambda *_: FakeTask(record, gate=gate)
 sys.modules["pii_blur.pipeline"] = pipeline
 sys.exit(pii_blur.cli.main(sys.argv[3:]))
 """
