@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.isotonic import fit
 from training.metrics import Detected, Truth, match
 from training.network import CLASSES
 from training.pictures import read_pictures
@@ -22,39 +23,6 @@ from training.validate import detect, letterbox, of_classes, open_model
 
 LEAST = 200
 """Detections that a curve of its own needs; a rarer class takes the curve of its group."""
-
-BINS = 16
-"""Points of a curve; more would follow chance."""
-
-
-def isotonic(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the rising sequence nearest to `values` by weighted squares (pool adjacent violators)."""
-    blocks: list[tuple[float, float, int]] = []
-    for value, weight in zip(values, weights, strict=True):
-        block = (float(value), float(weight), 1)
-        while blocks and blocks[-1][0] >= block[0]:
-            mean, mass, length = blocks.pop()
-            total = mass + block[1]
-            block = ((mean * mass + block[0] * block[1]) / total, total, length + block[2])
-        blocks.append(block)
-    return np.repeat([mean for mean, _, _ in blocks], [length for _, _, length in blocks])
-
-
-def fit(scores: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[str, list[float]]:
-    """Return the curve as points `raw` -> `probability`, both rising from 0 to 1.
-
-    The scores are put into bins of equal width first, so that the rare high scores keep points of their own.
-    """
-    edges = np.linspace(scores.min(), 1, BINS + 1)
-    place = np.clip(np.digitize(scores, edges) - 1, 0, BINS - 1)
-    counts = np.bincount(place, minlength=BINS)
-    used = counts >= 5
-    raw = np.bincount(place, scores, BINS)[used] / counts[used]
-    # One imagined hit and miss a bin: nobody should read "surely right" out of five boxes.
-    share = (np.bincount(place, right, BINS)[used] + 1) / (counts[used] + 2)
-    rising = isotonic(share, counts[used].astype(np.float64))
-    points = [0.0, *raw.round(4).tolist(), 1.0]
-    return {"raw": points, "probability": [0.0, *rising.round(4).tolist(), 1.0]}
 
 
 def verdicts(pairs: list[tuple[Truth, Detected]], label: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from training.isotonic import fit, isotonic
 from training.metrics import Detected, Hits, Truth, average_precision, cover, join, match, recall_at
 from training.schedule import trapezium
 
@@ -68,3 +69,23 @@ def test_the_rate_rises_stays_and_ends_at_zero() -> None:
     assert trapezium(900, 100, 0.85, 0.3) == pytest.approx(0.5)
     assert trapezium(999, 100, 0.999, 0.3) == pytest.approx(0.0033, rel=0.02)
     assert trapezium(1000, 100, 1.0, 0.3) is None
+
+
+def test_isotonic_regression_by_hand() -> None:
+    """What falls is averaged with its weight until nothing falls."""
+    assert isotonic(np.array([0.1, 0.5, 0.3, 0.9]), np.array([1.0, 1.0, 3.0, 1.0])).tolist() == pytest.approx(
+        [0.1, 0.35, 0.35, 0.9]
+    )
+
+
+def test_the_curve_finds_what_scores_mean() -> None:
+    """Scores that are right with the square of their value are calibrated to about that, and the curve never falls."""
+    rng = np.random.default_rng(0)
+    scores = rng.uniform(0.05, 0.95, 20000).astype(np.float32)
+    curve = fit(scores, rng.random(20000) < scores**2)
+    assert curve["raw"][0] == curve["probability"][0] == 0
+    assert curve["raw"][-1] == curve["probability"][-1] == 1
+    assert (np.diff(curve["raw"]) > 0).all()
+    assert (np.diff(curve["probability"]) >= 0).all()
+    middle = np.linspace(0.1, 0.9, 9)
+    np.testing.assert_allclose(np.interp(middle, curve["raw"], curve["probability"]), middle**2, atol=0.03)
