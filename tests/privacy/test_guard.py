@@ -289,6 +289,18 @@ def test_added_grain_does_not_look_like_the_photo() -> None:
     assert shows_through(source, np.clip(blurred + grain, 0, 255).astype(np.uint8), mask) is None
 
 
+def test_an_edge_between_hidden_regions_is_not_the_photo_though_it_lies_on_an_edge_of_it() -> None:
+    """Boxes end where things end; the colours that hide two of them may differ by more than the things did."""
+    source = np.random.default_rng(5).integers(90, 96, (512, 256), dtype=np.uint8)
+    source[124:] += 20
+    mask = np.full_like(source, level_of(2.5))
+    hidden = np.full_like(source, 60)
+    hidden[124:] += 50
+    assert shows_through(source, hidden, mask) is None
+    hidden[120:128] = source[120:128]
+    assert shows_through(source, hidden, mask) is not None
+
+
 def test_a_speck_too_small_for_a_block_is_noticed() -> None:
     """Nine pixels across."""
     source = scene()[..., 0]
