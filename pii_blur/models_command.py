@@ -18,7 +18,7 @@ from pii_blur.detect.detector import load_detector
 from pii_blur.detect.model_store import find_model, known_models, models_folder, weights_files
 from pii_blur.errors import ExitCode, MissingDependency, RunFailure
 from pii_blur.streams import logging_to, stdout_for_results
-from pii_blur.weights.convert import DEFAULT_SIZE, convert
+from pii_blur.weights.convert import DEFAULT_SIZE, choose_target, convert
 from pii_blur.weights.download import download
 from pii_blur.weights.graph import import_onnx
 from pii_blur.weights.keras_file import import_h5py
@@ -143,9 +143,12 @@ def _add(arguments: argparse.Namespace, results: TextIO) -> ExitCode:
 
 def _download(arguments: argparse.Namespace, results: TextIO) -> ExitCode:
     one = find_published(arguments.published)
-    import_onnx()  # rather now than after 150 MB
+    folder = arguments.folder or models_folder()
+    # Whatever would stop the conversion is better known now than after 150 MB.
+    import_onnx()
     import_h5py()
-    file = (arguments.folder or models_folder()) / one.file_name
+    choose_target(folder, one.family, size=arguments.size, name=arguments.name, is_replacing=arguments.force)
+    file = folder / one.file_name
     if file.exists():
         log.info("%s is there already", file)
         one.check(file)
@@ -173,7 +176,7 @@ def _verify(arguments: argparse.Namespace, results: TextIO) -> ExitCode:
     names = arguments.names or [*known_models(), *(file.name for file in weights_files())]
     for name in names:
         try:
-            print(f"ok   {name}: {_verify_one(name)}", file=results, flush=True)
+            print(_verify_one(name), file=results, flush=True)
         except RunFailure as failure:
             print(f"bad  {name}: {failure}", file=results, flush=True)
             code = ExitCode.MISSING_DEPENDENCY
@@ -181,16 +184,16 @@ def _verify(arguments: argparse.Namespace, results: TextIO) -> ExitCode:
 
 
 def _verify_one(name: str) -> str:
-    """Return what was checked of a model or of a file of weights."""
+    """Return what could be said of a model or of a file of weights."""
     file = _lying_here(Path(name))
     if not file.is_file():
         _try_out(Path(name))
-        return "checksum right, runs"
+        return f"ok   {name}: checksum right, runs"
     one = _published_as(file)
     if one is None:
-        raise MissingDependency("it is called like none of the published files, so there is nothing to compare it with")
+        return f"??   {name}: called like none of the published files, so there is nothing to compare it with"
     one.check(file)
-    return "checksum right" if one.sha256 else "readable; no checksum is published"
+    return f"ok   {name}: checksum right" if one.sha256 else f"??   {name}: nobody has published its checksum"
 
 
 def _try_out(model: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pii_blur.errors import CannotWrite, UsageFailure
 from pii_blur.labels import Label
+from pii_blur.weights.families import Family
 from pii_blur.weights.graph import build_graph, import_onnx
 from pii_blur.weights.source import Source, read_source
 
@@ -46,15 +47,9 @@ def convert(
         MissingDependency: onnx or h5py is missing.
         CannotWrite: the folder cannot be written.
     """
-    if size not in _SIZES:
-        raise UsageFailure(f"--size: a multiple of 32 from {_SIZES[0]} to {_SIZES[-1]} is needed, not {size}")
-    if name and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
-        raise UsageFailure(f"--name: letters, digits, '.', '_' and '-' make a name, not '{name}'")
     import_onnx()
     source = read_source(file)
-    target = folder / (name or f"{source.family.name}-{size}")
-    if target.exists() and not is_replacing:
-        raise UsageFailure(f"{target} is there already; --force replaces it, --name gives the new one another name")
+    target = choose_target(folder, source.family, size=size, name=name, is_replacing=is_replacing)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".pii-blur-", dir=folder) as work:
@@ -67,6 +62,22 @@ def convert(
             made.rename(target)
     except OSError as error:
         raise CannotWrite(f"{folder} cannot be written: {error.strerror or error}") from error
+    return target
+
+
+def choose_target(folder: Path, family: Family, *, size: int, name: str, is_replacing: bool) -> Path:
+    """Return where the new model will lie; see `convert`.
+
+    Raises:
+        UsageFailure: the size or name is impossible, or a model of that name is there.
+    """
+    if size not in _SIZES:
+        raise UsageFailure(f"--size: a multiple of 32 from {_SIZES[0]} to {_SIZES[-1]} is needed, not {size}")
+    if name and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+        raise UsageFailure(f"--name: letters, digits, '.', '_' and '-' make a name, not '{name}'")
+    target = folder / (name or f"{family.name}-{size}")
+    if target.exists() and not is_replacing:
+        raise UsageFailure(f"{target} is there already; --force replaces it, --name gives the new one another name")
     return target
 
 

@@ -157,7 +157,7 @@ def test_a_model_that_is_there_is_replaced_only_on_demand(file: Path, tmp_path: 
     ],
 )
 def test_impossible_wishes_are_refused(file: Path, tmp_path: Path, options: dict[str, Any], reason: str) -> None:
-    """Before anything is read or written."""
+    """Before anything is written."""
     with pytest.raises(UsageFailure, match=reason):
         convert(file, tmp_path, **options)
     assert not list(tmp_path.iterdir())
