@@ -20,41 +20,34 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("PII_BLUR_SHARED") or ROOT.parent / "shared")
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import view_plans  # noqa: E402
-from benchmarks.detail import detail_weights  # noqa: E402
 from benchmarks.drawing import Chart, draw  # noqa: E402
 from benchmarks.judging import (  # noqa: E402
-    NOWHERE,
     PEOPLE,
     VEHICLES,
-    Footprints,
     Group,
     Judgement,
-    KnownObject,
-    Scene,
     Share,
     false_area,
     hidden,
-    read_objects,
     threshold_for,
 )
+from benchmarks.material import Searched, gather  # noqa: E402
 from benchmarks.reliability import reliability, verdicts  # noqa: E402
-from benchmarks.searching import KNOWN_PLANS, Search, Searcher  # noqa: E402
+from benchmarks.searching import KNOWN_PLANS, Searcher  # noqa: E402
+from pii_blur.certainty import least_asked  # noqa: E402
 from pii_blur.detect.card import ModelCard  # noqa: E402
 from pii_blur.detect.devices import DEFAULT_DEVICE  # noqa: E402
 from pii_blur.detect.model_store import find_model  # noqa: E402
 from pii_blur.labels import Label  # noqa: E402
-from pii_blur.photo.read import read_photo  # noqa: E402
 from pii_blur.settings import DEFAULT_MODEL, Settings  # noqa: E402
 
 PROBS = tuple(number / 100 for number in range(10, 100, 10))
@@ -80,47 +73,32 @@ SIZES = ((12, 24), (24, 48), (48, 96), (96, float("inf")))
 PEOPLE_24, VEHICLES_24 = Group(PEOPLE), Group(VEHICLES)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Searched:
-    """One photo: what is marked in it, what was found, and what that covers.
-
-    Attributes:
-        objects: all that are marked, flagged ones too.
-        search: the boxes that may be hidden.
-        scene, footprints: for judging them.
-        weights: see `detail_weights`.
-    """
-
-    objects: Sequence[KnownObject]
-    search: Search
-    scene: Scene
-    footprints: Footprints
-    weights: NDArray[np.float64]
-
-    def judge(self, scores: NDArray[np.float32]) -> Judgement:
-        """Return what the boxes hide if they have these scores."""
-        return self.scene.judge(self.footprints, scores)
-
-
 def main() -> int:
     """Search, judge, print."""
     options = _parse()
     card = find_model(options.model)
     least = _least_raw(card) if options.least is None else options.least
     searcher = Searcher(card, options.views, least, options.cache, device=options.device)
-    photos = [_searched(file, options, searcher) for file in sorted(options.gt.glob("*.json"))]
+    photos = [gather(file, options.photos, searcher, options.grow) for file in sorted(options.gt.glob("*.json"))]
     if not photos:
         sys.exit(f"no annotations in {options.gt}")
     raw = [photo.judge(photo.search.raw) for photo in photos]
-    calibrated = [photo.judge(photo.search.calibrated(card)) for photo in photos]
+    asked = [photo.judge(photo.prob) for photo in photos]
+    ways = {
+        "raw score": raw,
+        "calibrated score": [photo.judge(photo.first) for photo in photos],
+        "score of two looks": [photo.judge(photo.second) for photo in photos],
+        "by size, one look": [photo.judge(photo.prob_one_look) for photo in photos],
+        "by size, two looks": asked,
+    }
     print(f"{card.name} {card.version}, views {options.views}, {len(photos)} panoramas\n")
-    _print_thresholds("PROB", [(f"{100 * at:g}", at) for at in PROBS], calibrated, photos)
-    _print_thresholds("raw score", [(f"{at:g}", at) for at in RAW_SCORES], raw, photos)
-    _print_groups(calibrated, options.prob / 100)
-    rows = _print_equal_areas({"calibrated": calibrated, "raw": raw})
-    bins = _print_reliability(card, photos)
+    _print_thresholds("PROB", [(f"{100 * at:g}", at) for at in PROBS], asked, photos)
+    _print_thresholds("raw score alone", [(f"{at:g}", at) for at in RAW_SCORES], raw, photos)
+    _print_groups(asked, options.prob / 100)
+    rows = _print_equal_areas(ways)
+    bins = _print_reliability(photos)
     if options.out:
-        _write(options.out, {"calibrated": calibrated, "raw": raw}, rows, bins)
+        _write(options.out, ways, rows, bins)
     if options.real:
         _print_real(options)
     return 0
@@ -150,22 +128,10 @@ def _parse() -> argparse.Namespace:
 
 
 def _least_raw(card: ModelCard) -> float:
-    """Return the lowest raw score, rounded down to a hundredth, that any class's curve raises to the least PROB."""
+    """Return the lowest raw score, rounded down to a hundredth, that may be hidden at the least PROB."""
     wanted = [curve for label, curve in zip(card.labels, card.curves, strict=True) if label in Settings().labels]
     steps = np.arange(101) / 100
-    return float(max(min(steps[curve(steps) < min(PROBS)][-1] for curve in wanted), 0.01))
-
-
-def _searched(file: Path, options: argparse.Namespace, searcher: Searcher) -> Searched:
-    """Search one photo and lay out what is judged."""
-    objects = read_objects(file)
-    path = options.photos / f"{file.stem}.jpg"
-    photo = read_photo(path)
-    search = searcher.search(photo, path).only(Settings().labels)
-    scene = Scene(objects)
-    quads = [region.quad.grown(options.grow) if region else None for region in search.regions()]
-    footprints = Footprints([scene.footprint(quad) if quad else NOWHERE for quad in quads])
-    return Searched(objects, search, scene, footprints, detail_weights(photo.pixels, scene.is_elsewhere.shape))
+    return float(max(min(steps[curve(steps) < least_asked(min(PROBS))][-1] for curve in wanted), 0.01))
 
 
 def _cell(share: Share) -> str:
@@ -220,12 +186,12 @@ def _print_equal_areas(judged: dict[str, list[Judgement]]) -> list[list[str]]:
     for column, (word, group) in enumerate((("people", PEOPLE_24), ("vehicles", VEHICLES_24))):
         for name, judgements in judged.items():
             shares = [hidden(judgements, threshold_for(judgements, area), group).share for area in FALSE_AREAS]
-            rows.append([f"{word}, {name} score", *(f"{100 * share:.1f}" for share in shares)])
+            rows.append([f"{word}, {name}", *(f"{100 * share:.1f}" for share in shares)])
         # Below its first point the curve is not known, but it does not rise there; beyond its last it ends just short.
         known = [np.interp(100 * area, areas, recalls[column]) for area in FALSE_AREAS]
         bound = ["< " if 100 * area < areas[0] else "" for area in FALSE_AREAS]
         rows.append([f"{word}, YOLO11n", *(f"{less}{share:.1f}" for less, share in zip(bound, known, strict=True))])
-    print("Per cent hidden at equal false area (the lowest threshold that keeps within it):\n")
+    print("Per cent hidden at equal false area (the lowest threshold that keeps within it), the program last:\n")
     print(f"| {' | '.join(rows[0])} |\n|{'---|' * len(rows[0])}")
     for row in rows[1:]:
         print(f"| {' | '.join(row)} |")
@@ -233,13 +199,17 @@ def _print_equal_areas(judged: dict[str, list[Judgement]]) -> list[list[str]]:
     return rows
 
 
-def _print_reliability(card: ModelCard, photos: Sequence[Searched]) -> dict[str, list[tuple[float, Share]]]:
+def _print_reliability(photos: Sequence[Searched]) -> dict[str, list[tuple[float, Share]]]:
     """Print, and return, how often boxes of each score are right."""
-    scores = np.concatenate([photo.search.calibrated(card) for photo in photos])
     labels = np.concatenate([photo.search.labels for photo in photos])
     right = np.concatenate([verdicts(photo.search, photo.objects) for photo in photos])
     groups = {"people": labels == Label.PERSON, "vehicles": labels != Label.PERSON}
-    bins = {name: reliability(scores[mine], right[mine]) for name, mine in groups.items()}
+    looks = {"first": [photo.first for photo in photos], "second": [photo.second for photo in photos]}
+    bins = {
+        f"{name}, {look} look": reliability(np.concatenate(scores)[mine], right[mine])
+        for name, mine in groups.items()
+        for look, scores in looks.items()
+    }
     print("Reliability: of all boxes with about that score, per cent that are right (95 % interval), and how many:\n")
     print("| | mean score | right | boxes |\n|---|---|---|---|")
     for name, rows in bins.items():

@@ -173,19 +173,27 @@ class Scene:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Footprints:
-    """Which places each of many boxes covers."""
+    """Which places each of many boxes covers.
 
-    def __init__(self, places: Sequence[NDArray[np.int32]]) -> None:
-        """Keep the `places` of every box, from `Scene.footprint`."""
-        self._counts = np.array([len(part) for part in places], np.intp)
-        self._ends = np.cumsum(self._counts)
-        self._places = np.concatenate([NOWHERE, *places])
+    Attributes:
+        places: int32, of the first box, of the second, and so on, as `Scene.footprint` gives them.
+        counts: (n,) how many of them are each box's.
+    """
+
+    places: NDArray[np.int32]
+    counts: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, parts: Sequence[NDArray[np.int32]]) -> Footprints:
+        """Join what `Scene.footprint` gave for each box."""
+        return cls(np.concatenate([NOWHERE, *parts]), np.array([len(part) for part in parts], np.intp))
 
     def best(self, scores: NDArray[np.floating[Any]], count: int) -> Floats:
         """Return (count,) the highest of the boxes' `scores` at every place; 0 where there is no box."""
         best = np.zeros(count)
-        np.maximum.at(best, self._places, np.repeat(scores, self._counts))
+        np.maximum.at(best, self.places, np.repeat(scores, self.counts))
         return best
 
 

@@ -7,9 +7,10 @@ from pii_blur.labels import Label
 from pii_blur.obfuscate.obfuscator import Strength
 from pii_blur.photo.photo import HiddenPhoto, Photo
 from pii_blur.photo.read import read_photo
-from pii_blur.pipeline import Tools, blur_photo, find_regions, hide_regions, open_tools
+from pii_blur.pipeline import Tools, blur_photo, hide_regions, open_tools
 from pii_blur.regions import Region
 from pii_blur.results import Outcome, PhotoResult, SideFiles
+from pii_blur.search import find_regions
 from pii_blur.settings import Settings
 from pii_blur.version import __version__
 from pii_blur.zones import Zone

@@ -220,6 +220,12 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
         "--views", choices=list(PLANS), default="balanced", help="how closely to look (default: %(default)s)"
     )
     group.add_argument(
+        "--no-second-look",
+        dest="second_look",
+        action="store_false",
+        help="do not look again at each thing found: a fifth faster, hides more that is nobody",
+    )
+    group.add_argument(
         "--model", metavar="NAME", default=DEFAULT_MODEL, help=f"{models}, or a folder (default: %(default)s)"
     )
     group.add_argument("--zones", metavar="FILE", type=Path, help="JSON: directions always or never hidden")

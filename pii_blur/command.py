@@ -32,6 +32,7 @@ class Command:
     classes: tuple[Label, ...]
     threshold: list[tuple[Label, float]]
     views: str
+    second_look: bool
     zones: Path | None
     trust_mark: bool
     grow: float
@@ -72,7 +73,7 @@ class Command:
         settings = _name("PROB", lambda: replace(settings, min_score=self.prob / 100))
         settings = _name("--threshold", lambda: replace(settings, thresholds=tuple(self.threshold)))
         settings = _name("--classes", lambda: replace(settings, labels=self.classes))
-        settings = _name("--views", lambda: replace(settings, views=self.views))
+        settings = _name("--views", lambda: replace(settings, views=self.views, second_look=self.second_look))
         settings = _name("--grow", lambda: replace(settings, grow=self.grow))
         return _name("--method", lambda: replace(settings, method=self.method))
 

@@ -12,7 +12,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,18 +32,15 @@ from pii_blur.photo.preview import write_preview
 from pii_blur.photo.read import read_photo
 from pii_blur.photo.turbojpeg import load_turbojpeg
 from pii_blur.photo.write import copy_clean, write_photo
-from pii_blur.regions import Region, count_things, lift
+from pii_blur.regions import Region, count_things
 from pii_blur.regions_file import read_regions, write_regions
 from pii_blur.results import Job, Outcome, PhotoError, PhotoResult, SideFiles
+from pii_blur.search import find_regions
 from pii_blur.settings import Settings
-from pii_blur.sphere.project import Pyramid, render_view
-from pii_blur.sphere.views import PerspectiveView, Tile, plan_views
+from pii_blur.sphere.project import Pyramid
 from pii_blur.version import __version__
 
 log = logging.getLogger(__name__)
-
-# A photo of more bytes than this (33 megapixels) is hidden and written without the memory that searching it took.
-_LARGE = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,35 +90,6 @@ def check_tools(settings: Settings, *, device: str = DEFAULT_DEVICE) -> str:
     load_turbojpeg()
     check_exiftool()
     return card.sha256
-
-
-def find_regions(photo: Photo, detector: Detector, settings: Settings, *, threads: int = 1) -> list[Region]:
-    """Look for people and vehicles in all views of a photo.
-
-    Args:
-        photo: what to search; see `read_photo` and `Photo.from_pixels`.
-        detector: from `Tools.detector` or `load_detector`.
-        settings: classes, thresholds and view plan.
-        threads: how many views are searched at a time.
-
-    Returns:
-        All boxes of all views, in an order that depends on nothing but the arguments. The same thing is mostly in it
-        several times: every one is hidden.
-    """
-    thresholds = {label: settings.threshold(label) for label in settings.labels}
-    views = plan_views(
-        photo.extent, settings.views, detector.size, pose_pitch=photo.pose_pitch, pose_roll=photo.pose_roll
-    )
-    pyramid = Pyramid(photo.pixels)
-
-    def look(view: PerspectiveView | Tile) -> list[Region]:
-        return lift(view, detector.detect(render_view(pyramid, photo.extent, view), thresholds))
-
-    with ThreadPoolExecutor(threads) as pool:
-        regions = [region for found in pool.map(look, views) for region in found]
-    if photo.pixels.nbytes > _LARGE:
-        detector.rest()
-    return regions
 
 
 def hide_regions(photo: Photo, regions: Sequence[Region], settings: Settings) -> HiddenPhoto:

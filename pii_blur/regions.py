@@ -9,6 +9,7 @@ import numpy as np
 
 from pii_blur.detect.detections import Detections
 from pii_blur.labels import Label
+from pii_blur.sphere.extent import Extent
 from pii_blur.sphere.quad import SphereQuad
 from pii_blur.sphere.views import View
 
@@ -37,6 +38,10 @@ class Region:
     score: float
     view_id: str = ""
     origin: str = "detector"
+
+    def share(self, extent: Extent) -> float:
+        """Return how much of a picture it covers, 0 to 1."""
+        return self.quad.solid_angle() / extent.solid_angle
 
 
 def lift(view: View, detections: Detections) -> list[Region]:

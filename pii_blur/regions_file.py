@@ -75,8 +75,7 @@ def read_regions(folder: Path, key: str, photo: Photo, settings: Settings) -> li
     return [
         region
         for region in regions
-        if region.origin != "detector"
-        or (region.label in settings.labels and region.score >= settings.threshold(region.label))
+        if region.origin != "detector" or settings.hides(region.label, region.score, region.share(photo.extent))
     ]
 
 

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from pii_blur.certainty import asked, least_asked
 from pii_blur.labels import DEFAULT_LABELS, Label
 from pii_blur.obfuscate.obfuscator import METHODS, Strength
 from pii_blur.sphere.views import PLANS
@@ -15,7 +16,7 @@ from pii_blur.zones import Zone
 DEFAULT_MODEL = "street-retinanet-seed"
 
 # Raised whenever the same settings hide or clean in another way, so that photos done before are done again.
-RECIPE = 1
+RECIPE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,13 @@ class Settings:
     """How photos are searched and hidden.
 
     Attributes:
-        min_score: least calibrated score, 0 to 1, at which a box is hidden; PROB / 100 of the command line. Lower
-            finds and hides more.
+        min_score: least calibrated score, 0 to 1, at which a box is hidden whatever its size; small ones are at less
+            (`pii_blur.certainty`). PROB / 100 of the command line. Lower finds and hides more.
         thresholds: per-class scores that replace `min_score`, as (label, score) pairs.
         labels: the classes that are hidden.
         model: name of a folder in `models/`, or a path to one.
         views: view plan, ``fast``, ``balanced`` or ``thorough``.
+        second_look: whether what was found is looked at once more, each in a view of its own.
         grow: factor by which each box is enlarged about its centre, 1 to 3.
         method: ``gaussian``, ``pixelate`` or ``solid``.
         strength: how strongly; see `Strength`.
@@ -43,6 +45,7 @@ class Settings:
     labels: tuple[Label, ...] = DEFAULT_LABELS
     model: str | Path = DEFAULT_MODEL
     views: str = "balanced"
+    second_look: bool = True
     grow: float = 1.15
     method: str = "gaussian"
     strength: Strength = field(default_factory=Strength)
@@ -62,8 +65,22 @@ class Settings:
             raise ValueError(f"method is one of {', '.join(METHODS)}, not '{self.method}'")
 
     def threshold(self, label: Label) -> float:
-        """Return the least calibrated score at which a box of `label` is hidden."""
+        """Return the least calibrated score at which every box of `label` is hidden; small ones are at less."""
         return dict(self.thresholds).get(label, self.min_score)
+
+    def least_score(self, label: Label) -> float:
+        """Return the least calibrated score at which any box of `label` is hidden."""
+        return least_asked(self.threshold(label))
+
+    def hides(self, label: Label, score: float, share: float) -> bool:
+        """Return whether a detector's box is hidden.
+
+        Args:
+            label: what it holds.
+            score: calibrated, 0 to 1.
+            share: how much of the picture it covers, 0 to 1.
+        """
+        return label in self.labels and score >= float(asked(self.threshold(label), share))
 
     def digest(self) -> str:
         """Return a SHA-256 (hex) that changes whenever other pixels would be hidden, or in another way."""

@@ -56,6 +56,12 @@ class PanoExtent:
         """Vertical resolution, which does not change over the sphere."""
         return self.full_height / 180.0
 
+    @property
+    def solid_angle(self) -> float:
+        """Steradians that the picture shows; 4 pi for a full panorama."""
+        top, bottom = (np.cos(np.pi * row / self.full_height) for row in (self.top, self.top + self.height))
+        return float(2.0 * np.pi * self.width / self.full_width * (top - bottom))
+
     def to_directions(self, points: ArrayLike) -> Floats:
         """Return (..., 3) directions of (..., 2) points (u, v) in picture pixels."""
         uv = np.asarray(points, dtype=np.float64)
@@ -113,6 +119,12 @@ class FlatExtent:
     def pixels_per_degree(self) -> float:
         """Resolution in the middle of the picture."""
         return float(self.focal_px * np.pi / 180.0)
+
+    @property
+    def solid_angle(self) -> float:
+        """Steradians that the picture shows, if its lens is the nominal one."""
+        x, y = self.width / 2.0 / self.focal_px, self.height / 2.0 / self.focal_px
+        return float(4.0 * np.arctan(x * y / np.sqrt(1.0 + x * x + y * y)))
 
     def to_directions(self, points: ArrayLike) -> Floats:
         """Return (..., 3) directions of (..., 2) points (u, v) in picture pixels."""

@@ -58,18 +58,26 @@ def level_for(step: float) -> int:
     return max(int(np.floor(np.log2(max(step, 1.0)))), 0)
 
 
-def render_view(pyramid: Pyramid, extent: Extent, view: PerspectiveView | Tile) -> Pixels:
+def render_view(pyramid: Pyramid, extent: Extent, view: PerspectiveView | Tile, *, is_in_plan: bool = True) -> Pixels:
     """Return what `view` shows, uint8 (size, size, 3); `NOTHING` where the picture ends.
 
     The picture is first shrunk until one of its pixels is as large as one in the middle of the view, where those are
     largest: so nothing finer than the view can show as false detail.
+
+    Args:
+        pyramid: the picture.
+        extent: what it shows.
+        view: what to render.
+        is_in_plan: whether other views are as wide, and other photos searched by the same. For one that is not, no
+            copy of the picture is made and nothing is kept: it is taken from a copy up to twice as fine.
     """
     if isinstance(view, Tile):
         return _render_tile(pyramid, view)
     assert isinstance(extent, PanoExtent)
-    source = pyramid.shrunk(np.degrees(1.0 / view.focal_px) * extent.pixels_per_degree)
+    step = float(np.degrees(1.0 / view.focal_px) * extent.pixels_per_degree)
+    source = pyramid.shrunk(step) if is_in_plan else pyramid.level(level_for(step))
     is_levelled = view.pose_pitch == 0 and view.pose_roll == 0
-    make_maps = _cached_maps if is_levelled else _view_maps
+    make_maps = _cached_maps if is_in_plan and is_levelled else _view_maps
     coordinates, fractions, outside = make_maps(view, extent, source.shape[1], source.shape[0])
     border = cv2.BORDER_WRAP if extent.wraps else cv2.BORDER_REPLICATE
     crop: Pixels = np.asarray(

@@ -117,6 +117,12 @@ class SphereQuad:
         local = np.concatenate([flat * factor, np.ones((4, 1))], axis=1)
         return SphereQuad(local @ self.axes().T)
 
+    def solid_angle(self) -> float:
+        """Steradians: by how much the four angles between its edges exceed those of a flat quadrilateral (Girard)."""
+        normals = self.edge_normals
+        cosines = np.einsum("ij,ij->i", normals, np.roll(normals, -1, axis=0))
+        return float(2.0 * np.pi - np.arccos(np.clip(cosines, -1.0, 1.0)).sum())
+
     def outline(self, points_per_edge: int = 32) -> Floats:
         """Return (4 * points_per_edge, 3) directions along the border."""
         share = np.linspace(0.0, 1.0, points_per_edge, endpoint=False)[:, None]

@@ -13,6 +13,15 @@ from pii_blur.sphere.axes import Floats, rotation_matrix, unit
 from pii_blur.sphere.extent import Extent, FlatExtent, PanoExtent
 
 
+def level_from_picture(pose_pitch: float, pose_roll: float) -> Floats:
+    """Return the (3, 3) matrix that turns directions of a tilted picture (GPano, degrees) into the levelled frame.
+
+    PosePitch is the pitch of the picture's centre above the horizon, and with growing PoseRoll the horizon turns
+    counter-clockwise in the picture, so the camera turned clockwise: level = Rx(pitch) Rz(roll) picture.
+    """
+    return rotation_matrix(0.0, pose_pitch, pose_roll)
+
+
 class View(Protocol):
     """A flat crop in which a detector looks: `size` x `size` pixels, square."""
 
@@ -26,6 +35,9 @@ class View(Protocol):
 
     def to_directions(self, points: ArrayLike) -> Floats:
         """Return (..., 3) vectors in the picture's frame, of any length, for (..., 2) points (x, y) in view pixels."""
+
+    def to_points(self, directions: ArrayLike) -> Floats:
+        """Return (..., 2) points (x, y) in view pixels of (..., 3) directions; not a number for those behind it."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +78,7 @@ class PerspectiveView:
     @property
     def rotation(self) -> Floats:
         """(3, 3) matrix from the view's axes to directions in the picture's frame."""
-        # GPano: PosePitch is the pitch of the picture's centre above the horizon, and with growing PoseRoll the horizon
-        # turns counter-clockwise in the picture, so the camera turned clockwise: level = Rx(pitch) Rz(roll) picture.
-        level_from_picture = rotation_matrix(0.0, self.pose_pitch, self.pose_roll)
-        matrix: Floats = level_from_picture.T @ rotation_matrix(self.yaw, self.pitch)
+        matrix: Floats = level_from_picture(self.pose_pitch, self.pose_roll).T @ rotation_matrix(self.yaw, self.pitch)
         return matrix
 
     def to_directions(self, points: ArrayLike) -> Floats:
@@ -78,6 +87,13 @@ class PerspectiveView:
         rays = np.concatenate([xy, np.ones_like(xy[..., :1])], axis=-1)
         directions: Floats = rays @ self.rotation.T
         return directions
+
+    def to_points(self, directions: ArrayLike) -> Floats:
+        """Return (..., 2) points of (..., 3) directions; not a number for those behind the view."""
+        local = np.asarray(directions, dtype=np.float64) @ self.rotation
+        depth = np.where(local[..., 2:] > 1e-9, local[..., 2:], np.nan)
+        points: Floats = local[..., :2] / depth * self.focal_px + self.size / 2.0
+        return points
 
     def margin(self, directions: ArrayLike) -> Floats:
         """Return by how many degrees (..., 3) directions lie inside the nearest edge; negative outside."""
@@ -116,6 +132,11 @@ class Tile:
         """Return (..., 3) directions of (..., 2) points in tile pixels."""
         uv = np.asarray(points, dtype=np.float64) * (self.side / self.size) + (self.left, self.top)
         return self.extent.to_directions(uv)
+
+    def to_points(self, directions: ArrayLike) -> Floats:
+        """Return (..., 2) points in tile pixels of (..., 3) directions; not a number for those behind the camera."""
+        points: Floats = (self.extent.to_points(directions) - (self.left, self.top)) * (self.size / self.side)
+        return points
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,8 @@ def test_options_reach_settings() -> None:
     assert settings.threshold(Label.CAR) == pytest.approx(0.6)
     assert (settings.views, settings.grow, settings.method, settings.model) == ("fast", 1.3, "solid", "other")
     assert settings.strength.factor == 2.0
+    assert settings.second_look
+    assert not parse("40", "--no-second-look").settings().second_look
 
 
 def test_weak_blur_needs_a_word() -> None:

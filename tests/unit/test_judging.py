@@ -38,7 +38,7 @@ def scene(*entries: dict[str, Any]) -> Scene:
 
 def judge(one: Scene, quads: Sequence[SphereQuad], scores: Sequence[float]) -> Judgement:
     """Return what quads with scores hide."""
-    return one.judge(Footprints([one.footprint(quad) for quad in quads]), np.array(scores))
+    return one.judge(Footprints.of([one.footprint(quad) for quad in quads]), np.array(scores))
 
 
 def box(entry: dict[str, Any], *, left: float = -1.0, right: float = 1.0) -> SphereQuad:

@@ -17,6 +17,7 @@ FOUNDATION = {"errors", "labels", "mask", "version"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "labels": set(),
+    "certainty": set(),
     "mask": set(),  # how strongly each pixel is hidden: obfuscate says it, photo checks it
     "version": set(),
     "sphere": set(),  # geometry has no idea what a car is,
@@ -27,10 +28,12 @@ ALLOWED: dict[str, set[str]] = {
     "photo": {"errors", "mask", "sphere", "version"},
     "regions": {"labels", "sphere", "detect.detections"},
     "results": {"errors"},
-    "settings": {"labels", "obfuscate", "sphere", "zones"},
+    "settings": {"certainty", "labels", "obfuscate", "sphere", "zones"},
+    "second_look": {"labels", "sphere", "detect", "regions"},
+    "search": {"sphere", "detect", "photo", "regions", "second_look", "settings"},
     "regions_file": {"errors", "labels", "sphere", "detect", "photo", "regions", "results", "settings"},
     "pipeline": FOUNDATION
-    | {"sphere", "detect", "obfuscate", "photo", "regions", "results", "settings", "regions_file"},
+    | {"sphere", "detect", "obfuscate", "photo", "regions", "results", "settings", "regions_file", "search"},
     "batch": FOUNDATION | {"results", "settings", "pipeline"},
 }
 BELOW_CLI = {*ALLOWED, "command", "models_command", "progress", "streams"}
@@ -49,7 +52,7 @@ KNOWN_IN = {
     "multiprocessing": ("batch/",),
     "numpy": (
         *("sphere/", "detect/", "weights/", "obfuscate/", "photo/"),
-        *("regions.py", "regions_file.py", "pipeline.py", "models_command.py"),
+        *("certainty.py", "regions.py", "regions_file.py", "second_look.py", "pipeline.py", "models_command.py"),
     ),
     "onnx": ("weights/graph.py",),
     "onnxruntime": ("detect/onnx_session.py",),

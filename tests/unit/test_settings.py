@@ -17,6 +17,7 @@ CHANGES = {
     "labels": (Label.PERSON,),
     "model": "another",
     "views": "fast",
+    "second_look": False,
     "grow": 1.3,
     "method": "solid",
     "strength": Strength(2),
