@@ -85,8 +85,8 @@ GUARD = [
     (
         "guard: every colour",
         "guard.py",
-        "enumerate(zip(old.planes, new.planes, strict=True)):",
-        "enumerate(zip(old.planes[:1], new.planes)):",
+        "pool.map(look, old.planes, new.planes, steps)",
+        "pool.map(look, old.planes[:1], new.planes, steps)",
         "colour",
     ),
     (
@@ -155,8 +155,8 @@ GUARD = [
     (
         "guard: a JPEG is opened without its metadata",
         "openable.py",
-        "        if not (_APP0 <= marker <= _APP15 or marker == _COM):",
-        "        if True:",
+        "header = _jpeg_header(data, start, patience)",
+        "header = data[start : start + _WINDOW]",
         "however_long",
     ),
     (

@@ -159,6 +159,8 @@ def _without_extras_jpeg(photo: Photo, facts: PhotoFacts, exiftool: ExifTool) ->
     for block in join_blocks(segments):
         has_extras |= block.data.startswith(JFXX) or bool(uncompressed_pictures(block.data))
         has_extras |= block.name.startswith("APP1 FLIR") and bool(blank_thermal(block.data)[1])
+        # PRIVACY: FlashPix may hold previews in a coding of its own, which nobody can tell by their looks.
+        has_extras |= block.name.startswith("APP2 FPXR")
         found = find_pictures(block.data)
         same = [block.data[one.start : one.end] for one in found if _shows_same(block.data, one, stored)]
         has_extras |= len(same) < len(found) or bool(anything_openable(without_pictures(block.data, same)))

@@ -71,6 +71,14 @@ def jfxx() -> Segment:
     return Segment(APP0, b"JFXX\0\x10" + small.getvalue())
 
 
+def flashpix() -> tuple[Segment, Segment]:
+    """Return a FlashPix preview in a coding of its own: its list of contents, and its stream."""
+    name = "/\x05Screen Nail_bd0100609719a180\0".encode("utf-16-le")
+    stream = OTHER[len(OTHER) // 2 :]
+    contents = struct.pack(">BBHIB", 0, 1, 1, len(stream), 0) + name
+    return Segment(APP2, b"FPXR\0" + contents), Segment(APP2, b"FPXR\0" + struct.pack(">BBHI", 0, 2, 0, 0) + stream)
+
+
 HIDDEN: dict[str, Make] = {
     "EXIF thumbnail": tagged("-ThumbnailImage<={other}"),
     "Photoshop thumbnail": tagged("-PhotoshopThumbnail<={other}"),
@@ -88,6 +96,7 @@ HIDDEN: dict[str, Make] = {
     "second picture": followed_by(OTHER),
     "MPF": lambda data, folder: beside(Segment(APP2, b"MPF\0II*\0\x08\0\0\0\0\0\0\0\0\0"))(data, folder) + OTHER,
     "sound in a segment": beside(Segment(APP2, b"FPXR\0sound" + b"RIFF\x64\0\0\0WAVEfmt " + b"moov" * 50)),
+    "FlashPix": beside(*flashpix()),
     "junk between segments": lambda data, _: data[:2] + OTHER[2:-2].replace(b"\xff", b"\xfe") + data[2:],
     "motion photo": followed_by(b"MotionPhoto_Data" + FILM),
     "unknown trailer": followed_by(b"camera" + bytes(50) + b"end"),
