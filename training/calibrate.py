@@ -1,8 +1,9 @@
 """Fit what a score means: `python -m training.calibrate DATA MODEL_FOLDER`, written into the folder's `card.json`.
 
 A detection of score s is right (overlap of half with an object of its group, people or vehicles) with a probability
-that a monotone curve gives, one for each class, fitted by isotonic regression on the flat validation pictures: labelled
-by hand, and never seen by training.
+that a monotone curve gives, one for each class, fitted by isotonic regression on pictures that training never sees: the
+flat validation pictures, labelled by hand, and the views of panoramas that were held out, whose people the flat ones
+lack.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from training.network import CLASSES
 from training.pictures import read_pictures
 from training.validate import detect, letterbox, of_classes, open_model
 
-LEAST = 200
-"""Detections that a curve of its own needs; a rarer class takes the curve of its group."""
+"""Classes that share a curve: the flat pictures are roads full of lorries and buses, and curves of their own would
+carry that into places where they are rare."""
+that into places where they are rare."""
 
 
 def verdicts(pairs: list[tuple[Truth, Detected]], label: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -45,18 +47,17 @@ def main() -> None:
     cv2.setNumThreads(1)
     predict = open_model(arguments.folder / "model.onnx")
     pairs = []
-    for picture in read_pictures(arguments.data, ("val",)):
+    for picture in read_pictures(arguments.data, ("val", "held_out")):
         crop, truth = letterbox(picture)
         pairs.append((truth, detect(predict, crop)))
     by_class = [verdicts(pairs, label) for label in range(len(CLASSES))]
-    vehicles = tuple(np.concatenate(parts) for parts in zip(*by_class[1:], strict=True))
+    pooled = [pair for name, pair in zip(CLASSES, by_class, strict=True) if name in POOLED]
+    scores, right = (np.concatenate(parts) for parts in zip(*pooled, strict=True))
+    shared = fit(scores, right)
     curves = {}
-    for name, (scores, right) in zip(CLASSES, by_class, strict=True):
-        enough = len(scores) >= LEAST or name == CLASSES[0]
-        curves[name] = fit(scores, right) if enough else fit(*vehicles)
-        print(
-            f"{name}: {len(scores)} detections, {int(right.sum())} right{'' if enough else ', curve of all vehicles'}"
-        )
+    for name, (own_scores, own_right) in zip(CLASSES, by_class, strict=True):
+        curves[name] = shared if name in POOLED else fit(own_scores, own_right)
+        print(f"{name}: {len(own_scores)} detections, {int(own_right.sum())} right")
     path = arguments.folder / "card.json"
     card = json.loads(path.read_text(encoding="utf-8"))
     card["calibration"] = curves

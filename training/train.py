@@ -90,7 +90,7 @@ def train(run: Run, group: Group, arguments: argparse.Namespace, schedule: Sched
         batch_size=None,
         sampler=range(run.step, 1 << 30),
         num_workers=arguments.workers,
-        prefetch_factor=4,
+        prefetch_factor=4 if arguments.workers else None,
         worker_init_fn=_start_worker,
     )
     log = Log(arguments.run / "log.csv") if leads else None
