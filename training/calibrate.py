@@ -22,9 +22,9 @@ from training.network import CLASSES
 from training.pictures import read_pictures
 from training.validate import detect, letterbox, of_classes, open_model
 
+POOLED = ("car", "truck", "bus")
 """Classes that share a curve: the flat pictures are roads full of lorries and buses, and curves of their own would
 carry that into places where they are rare."""
-that into places where they are rare."""
 
 
 def verdicts(pairs: list[tuple[Truth, Detected]], label: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
