@@ -1,9 +1,8 @@
 """Fit what a score means: `python -m training.calibrate DATA MODEL_FOLDER`, written into the folder's `card.json`.
 
 A detection of score s is right (overlap of half with an object of its group, people or vehicles) with a probability
-that a monotone curve gives, one for each class, fitted by isotonic regression on pictures that training never sees: the
-flat validation pictures, labelled by hand, and the views of panoramas that were held out, whose people the flat ones
-lack.
+that a monotone curve gives, one for each class, fitted by isotonic regression on the flat validation pictures: labelled
+by hand, and never seen by training. (The held-out views of panoramas the seed model saw: they would flatter.)
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     predict = open_model(arguments.folder / "model.onnx")
     pairs = []
-    for picture in read_pictures(arguments.data, ("val", "held_out")):
+    for picture in read_pictures(arguments.data, ("val",)):
         crop, truth = letterbox(picture)
         pairs.append((truth, detect(predict, crop)))
     by_class = [verdicts(pairs, label) for label in range(len(CLASSES))]
