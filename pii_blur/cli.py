@@ -31,7 +31,7 @@ from pii_blur.progress import BarProgress, LineProgress
 from pii_blur.results import DETECTIONS_FORMATS
 from pii_blur.settings import DEFAULT_MODEL
 from pii_blur.sphere.views import PLANS
-from pii_blur.streams import logging_to, stdout_for_results
+from pii_blur.streams import exit_code_kept, logging_to, stdout_for_results
 from pii_blur.version import __version__
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
         return SUBCOMMANDS[words[0]](words[1:])
     command = make_parser().parse_args(words, namespace=Command())
     level = logging.DEBUG if command.verbose else logging.WARNING if command.quiet else logging.INFO
-    with stdout_for_results() as results, logging_to(sys.stderr, level):
+    with exit_code_kept(), stdout_for_results() as results, logging_to(sys.stderr, level):
         try:
             return _run(command, results)
         except RunFailure as failure:
