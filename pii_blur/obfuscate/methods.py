@@ -31,3 +31,8 @@ def pixelate(patch: Patch) -> Patch:
 def solid(patch: Patch) -> Patch:
     """Return a patch of plain grey that keeps nothing of the scene."""
     return np.full_like(patch, SOLID_GREY)
+
+
+def black(patch: Patch) -> Patch:
+    """Return a patch of black that keeps nothing of the scene."""
+    return np.zeros_like(patch)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pii_blur.obfuscate.methods import gaussian, pixelate, solid
+from pii_blur.obfuscate.methods import black, gaussian, pixelate, solid
 
 # How many standard deviations of the blur span the longest side of a box. It decides how soft the picture is, not what
 # is hidden: from strength 1 on, nothing hidden has a part in the blur. A blur of the thing itself does not hide enough,
@@ -24,7 +24,7 @@ Patch = NDArray[np.uint8]
 Method = Callable[[Patch], Patch]
 
 # A method gets a patch that is sampled CELL_PX times per cell, and returns one of the same size.
-METHODS: dict[str, Method] = {"gaussian": gaussian, "pixelate": pixelate, "solid": solid}
+METHODS: dict[str, Method] = {"gaussian": gaussian, "pixelate": pixelate, "solid": solid, "black": black}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from pii_blur.mask import RIM, UNMEASURED, UNTOUCHED, level_of
 from pii_blur.obfuscate.erase import HiddenArea, erase
-from pii_blur.obfuscate.methods import CELL_PX
-from pii_blur.obfuscate.obfuscator import METHODS, Strength
+from pii_blur.obfuscate.methods import CELL_PX, black, gaussian, pixelate, solid
+from pii_blur.obfuscate.obfuscator import METHODS, Method, Strength
 from pii_blur.sphere.axes import Floats, unit
 from pii_blur.sphere.extent import Extent, PanoExtent
 from pii_blur.sphere.project import Pyramid, sample
@@ -38,7 +38,13 @@ class Canvas:
 
 
 def paint(
-    pyramid: Pyramid, extent: Extent, quads: Sequence[SphereQuad], *, method: str, strength: Strength, canvas: Canvas
+    pyramid: Pyramid,
+    extent: Extent,
+    quads: Sequence[SphereQuad],
+    *,
+    method: str | Method,
+    strength: Strength,
+    canvas: Canvas,
 ) -> None:
     """Hide every quadrilateral on `canvas`.
 
@@ -50,7 +56,7 @@ def paint(
         pyramid: the untouched picture.
         extent: what it shows.
         quads: what to hide, grown already.
-        method: a key of `METHODS`.
+        method: a key of `METHODS`, or another one.
         strength: how strongly.
         canvas: changed in place.
     """
@@ -95,7 +101,7 @@ def _paint_one(
     extent: Extent,
     quad: SphereQuad,
     area: HiddenArea,
-    method: str,
+    method: str | Method,
     strength: Strength,
     canvas: Canvas,
 ) -> None:
@@ -112,11 +118,14 @@ def _paint_one(
     gap = area.near(directions, 3.0 * step)
     if gap.any():
         gap |= _is_past_edge(extent, directions)
-    shown = METHODS[method](erase(patch, gap))
+    make = METHODS[method] if isinstance(method, str) else method
+    shown = make(erase(patch, gap))
     # Off its centre a tangent plane covers less of the sphere: the narrowest blur is the one in the furthest corner.
     least_sigma_px = sigma * per_degree / (1.0 + float((quad.flat_corners() ** 2).sum(axis=1).max()))
-    level = {"gaussian": level_of(least_sigma_px), "solid": level_of(math.inf)}.get(method, UNMEASURED)
-    interpolation = cv2.INTER_NEAREST if method == "pixelate" else cv2.INTER_LINEAR
+    plain = level_of(math.inf)
+    levels: dict[Method, int] = {gaussian: level_of(least_sigma_px), solid: plain, black: plain}
+    level = levels.get(make, UNMEASURED)
+    interpolation = cv2.INTER_NEAREST if make is pixelate else cv2.INTER_LINEAR
     for window in _feathered(quad, feather + pixel).windows(extent):
         flat = _flat(quad, extent, window)
         # PRIVACY: everything up to one pixel beyond the box is hidden wholly; only past that does it fade.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from pii_blur.mask import RIM
+from pii_blur.mask import RIM, level_of
 from pii_blur.obfuscate.obfuscator import CELLS, METHODS, Strength
 from pii_blur.obfuscate.paint import Canvas, paint, restore
 from pii_blur.sphere.extent import Extent, FlatExtent, PanoExtent
@@ -127,11 +130,32 @@ def test_no_more_cells_than_promised_can_be_told_apart_in_a_weak_blur() -> None:
     assert np.ptp(left) < 0.03 * 240
 
 
-def test_plain_fill_keeps_nothing() -> None:
-    """`solid` shows one grey, whatever was there."""
+@pytest.mark.parametrize(("method", "colour"), [("solid", 128), ("black", 0)])
+def test_plain_fill_keeps_nothing(method: str, colour: int) -> None:
+    """`solid` shows one grey, `black` black, whatever was there; both promise the check that nothing is left."""
     quad = SphereQuad.from_angles(0, 0, 20, 20)
     inside = quad.contains(grid_directions(PANO))
-    assert np.unique(hide(PANO, background(1600, 800), [quad], "solid").pixels[inside]).size == 1
+    canvas = hide(PANO, background(1600, 800), [quad], method)
+    assert (canvas.pixels[inside] == colour).all()
+    assert (canvas.mask[inside] == level_of(math.inf)).all()
+
+
+def test_a_method_from_elsewhere_gets_nothing_of_what_it_hides() -> None:
+    """It is given the scene after everything hidden was taken out of it."""
+    quad = SphereQuad.from_angles(0, 0, 20, 20)
+    pixels = background(1600, 800)
+    pixels[quad.contains(grid_directions(PANO))] = (250, 0, 250)
+    seen = []
+
+    def stripes(patch: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        seen.append(patch)
+        return np.full_like(patch, 255)
+
+    canvas = Canvas(pixels.copy(), np.zeros(pixels.shape[:2], np.uint8))
+    paint(Pyramid(pixels), PANO, [quad], method=stripes, strength=Strength(), canvas=canvas)
+    assert (canvas.pixels[quad.contains(grid_directions(PANO))] == 255).all()
+    assert len(seen) == 1
+    assert (seen[0][..., 1] >= seen[0][..., 0]).all()  # of the person's purple no trace
 
 
 @pytest.mark.parametrize("weak", [{"factor": 0.5}, {"kernel": (21, 2, 9)}])
