@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from training.isotonic import fit
 from training.metrics import Detected, Truth, match
-from training.network import CLASSES
-from training.pictures import read_pictures
+from training.pictures import CLASSES, read_pictures
 from training.validate import detect, letterbox, of_classes, open_model
 
 POOLED = ("car", "truck", "bus")

@@ -17,7 +17,8 @@ import onnx
 import onnxruntime
 import torch
 
-from training.network import CLASSES, Deployed, Network, load_weights
+from training.network import Deployed, Network, load_weights
+from training.pictures import CLASSES
 from training.validate import NMS_IOU, SIZE
 
 OPSET = 17

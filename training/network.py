@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.anchors import ANCHOR_STRIDES, STRIDES, anchor_grid
+from training.pictures import CLASSES
 
-CLASSES = ("person", "car", "truck", "bus", "motorcycle")
 WIDTH = 96
 BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 """MobileNetV2 (Sandler et al., CVPR 2018): expansion, channels, repeats, stride of the first."""

@@ -19,7 +19,7 @@ HAND_LABELLED = ("highway", "coco128", "vehicles_openimages")
 MARGIN = 0.12
 """Of the box, on every side: some of the object's own surroundings, faded out."""
 
-PERSON_HEIGHTS, VEHICLE_WIDTHS = (14, 120), (20, 220)
+PERSON_HEIGHTS, VEHICLE_WIDTHS = (14, 240), (20, 300)
 """Pixels of the tile."""
 
 

@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+CLASSES = ("person", "car", "truck", "bus", "motorcycle")
+"""By number, in labels and in the network's answers."""
+
 TILES = "tiles"
 """The set of perspective views of panoramas: what the detector is for."""
 

@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from training.network import CLASSES
-from training.pictures import TILES, Picture, read_pictures
+from training.pictures import CLASSES, TILES, Picture, read_pictures
 
 FLOAT_BLOCKS = 3
 """First blocks of the backbone that stay float."""

@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader
 from training.data import Batch, Batches
 from training.group import Group, free_port
 from training.loss import detection_loss
-from training.network import CLASSES, Network, load_weights, normalise
-from training.pictures import read_pictures
+from training.network import Network, load_weights, normalise
+from training.pictures import CLASSES, read_pictures
 from training.run import Averaged, Log, Run, load_state, save_state
 from training.schedule import Clock, Schedule, Steps, minutes_until
 

@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from training.metrics import Detected, Hits, Truth, average_precision, cover, join, match
-from training.network import CLASSES, Deployed, Network, load_weights
-from training.pictures import Picture, read_pictures
+from training.network import Deployed, Network, load_weights
+from training.pictures import CLASSES, Picture, read_pictures
 
 SIZE = 640
 NMS_IOU = 0.6

@@ -23,7 +23,8 @@ from pii_blur.detect.card import read_card  # noqa: E402
 from training.anchors import anchor_grid  # noqa: E402
 from training.assign import LEFT_OUT, Anchors, assign  # noqa: E402
 from training.loss import detection_loss  # noqa: E402
-from training.network import CLASSES, Deployed, Network, load_weights  # noqa: E402
+from training.network import Deployed, Network, load_weights  # noqa: E402
+from training.pictures import CLASSES  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
