@@ -1,12 +1,12 @@
-"""What a command line asks for -> settings and run options. Knows nothing of how a command line is read."""
+"""What is asked for -> settings and run options. Knows nothing of where it was said: see `configuration`."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pii_blur.batch.capacity import available_cores, available_memory, share_cores
 from pii_blur.batch.options import RunOptions
@@ -23,14 +23,14 @@ T = TypeVar("T")
 
 
 class Command:
-    """The values of the command line, one attribute per option; docs/usage.md explains them."""
+    """The values of all options, one attribute each; docs/usage.md explains them."""
 
     input: Path
     output: Path
     prob: float
     model: str
     classes: tuple[Label, ...]
-    threshold: list[tuple[Label, float]]
+    threshold: tuple[tuple[Label, float], ...] | None
     views: str
     second_look: bool
     zones: Path | None
@@ -57,13 +57,18 @@ class Command:
     quiet: bool
     verbose: bool
 
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        """Take over `values`, by attribute."""
+        vars(self).update(values)
+
     def settings(self) -> Settings:
         """Return what decides which pixels change.
 
         Raises:
             UsageFailure: a value out of range; names the option.
         """
-        for label, _ in self.threshold:
+        thresholds = self.threshold or ()
+        for label, _ in thresholds:
             if label not in self.classes:
                 raise UsageFailure(f"--threshold: {label.word} is not hidden; add it to --classes")
         strength = _name("--strength", lambda: Strength(self.strength, allow_weak=self.allow_weak))
@@ -71,7 +76,7 @@ class Command:
         zones = read_zones(self.zones) if self.zones is not None else ()
         settings = Settings(strength=strength, zones=zones, model=self.model)
         settings = _name("PROB", lambda: replace(settings, min_score=self.prob / 100))
-        settings = _name("--threshold", lambda: replace(settings, thresholds=tuple(self.threshold)))
+        settings = _name("--threshold", lambda: replace(settings, thresholds=thresholds))
         settings = _name("--classes", lambda: replace(settings, labels=self.classes))
         settings = _name("--views", lambda: replace(settings, views=self.views, second_look=self.second_look))
         settings = _name("--grow", lambda: replace(settings, grow=self.grow))
@@ -117,60 +122,6 @@ class Command:
         if workers * threads > cores:
             log.warning("%d workers with %d threads are more than the %d cores there are", workers, threads, cores)
         return workers, threads
-
-
-def parse_prob(text: str) -> float:
-    """Return PROB, e.g. ``40`` or ``37.5``.
-
-    Raises:
-        ValueError: not a number from 1 to 100.
-    """
-    try:
-        percent = float(text)
-    except ValueError:
-        raise ValueError(f"a number from 1 to 100 is needed, not '{text}'") from None
-    if not 1 <= percent <= 100:
-        raise ValueError(f"a number from 1 to 100 is needed, not {text}")
-    return percent
-
-
-def parse_labels(text: str) -> tuple[Label, ...]:
-    """Return the classes of e.g. ``person,car``, each once.
-
-    Raises:
-        ValueError: one is unknown.
-    """
-    return tuple(dict.fromkeys(Label.from_word(word) for word in text.split(",")))
-
-
-def parse_threshold(text: str) -> tuple[Label, float]:
-    """Return class and score (0 to 1) of e.g. ``person=25``.
-
-    Raises:
-        ValueError: not of that form.
-    """
-    word, sign, percent = text.partition("=")
-    if not sign:
-        raise ValueError(f"CLASS=PERCENT is needed, e.g. person=25, not '{text}'")
-    return Label.from_word(word), parse_prob(percent) / 100
-
-
-def parse_kernel(text: str) -> tuple[int, float, int]:
-    """Return the numbers of understand.ai's ``K,SIGMA,BOX``, e.g. ``65,3,19``.
-
-    Raises:
-        ValueError: not of that form.
-    """
-    try:
-        size, cut, box = text.split(",")
-        return int(size), float(cut), int(box)
-    except ValueError:
-        raise ValueError(f"K,SIGMA,BOX is needed, e.g. 65,3,19, not '{text}'") from None
-
-
-def parse_extensions(text: str) -> tuple[str, ...]:
-    """Return the file name endings of e.g. ``jpg,.PNG``, lower case, each once."""
-    return tuple(dict.fromkeys(word.strip().removeprefix(".").lower() for word in text.split(",")))
 
 
 def _name(option: str, make: Callable[[], T]) -> T:

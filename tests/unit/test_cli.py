@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import types
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pii_blur import cli
+from pii_blur.arguments import OPTIONS
 from pii_blur.command import Command
 from pii_blur.errors import ExitCode, MissingDependency
 from pii_blur.labels import Label
@@ -43,7 +43,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
 
 
 def parse(*words: str) -> Command:
-    return cli.make_parser().parse_args(["in", "out", *words], namespace=Command())
+    return cli.read_command(["in", "out", *words])
 
 
 def run(source: Path, *words: str) -> int:
@@ -292,20 +292,17 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_docs_know_every_option_and_no_other() -> None:
-    """docs/usage.md and the parser name the same options, choices and defaults."""
+    """docs/usage.md and the table name the same options, choices and defaults."""
     usage = (DOCS / "usage.md").read_text(encoding="utf-8")
-    actions = [action for action in cli.make_parser()._actions if action.option_strings]
-    options = {option for action in actions for option in action.option_strings if option.startswith("--")}
-    rows = [line for line in usage.splitlines() if line.startswith("| `--")]
-    assert {line.split("`")[1].split()[0] for line in rows} == options
-    for action in actions:
-        row = next((line for line in rows if line.split("`")[1].split()[0] in action.option_strings), "")
-        for choice in action.choices or ():
-            assert f"`{choice}`" in row, f"{action.dest} lacks {choice}"
-        if isinstance(action.default, float):
-            assert f"`{action.default:g}`" in row
-        elif isinstance(action.default, str) and action.default != argparse.SUPPRESS:
-            assert f"`{action.default}`" in row
+    rows = {line.split("`")[1].split()[0]: line for line in usage.splitlines() if line.startswith("| `--")}
+    options = [option for option in OPTIONS.values() if not option.is_word]
+    assert rows.keys() == {option.shown for option in options} | {"--help", "--version"}
+    for option in options:
+        row = rows[option.shown]
+        for choice in option.choices:
+            assert f"`{choice}`" in row, f"{option.name} lacks {choice}"
+        if option.default is not None and option.name not in ("classes", "image-extensions", "second-look"):
+            assert option.is_switch or f"`{option.default}`" in row
 
 
 def test_docs_know_every_exit_code() -> None:

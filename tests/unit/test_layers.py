@@ -36,16 +36,21 @@ ALLOWED: dict[str, set[str]] = {
     | {"sphere", "detect", "obfuscate", "photo", "regions", "results", "settings", "regions_file", "search"},
     "batch": FOUNDATION | {"results", "settings", "pipeline"},
 }
-BELOW_CLI = {*ALLOWED, "command", "models_command", "progress", "streams"}
-ALLOWED |= dict.fromkeys(("command", "models_command", "progress", "streams", "cli"), BELOW_CLI)
+FRONT = {
+    *("arguments", "command", "command_line", "config_command", "configuration", "models_command"),
+    *("progress", "streams", "values"),
+}
+BELOW_CLI = {*ALLOWED, *FRONT}
+ALLOWED |= dict.fromkeys((*FRONT, "cli"), BELOW_CLI)
 ALLOWED |= {"__init__": BELOW_CLI, "__main__": {"cli"}}
 
 # Where a library with side effects, a heavy one or one that may be exchanged is known. All others of the standard
 # library are free, all others of third parties are forbidden.
 KNOWN_IN = {
-    "argparse": ("cli.py", "models_command.py"),
+    "argparse": ("command_line.py", "models_command.py"),
     "ctypes": ("photo/turbojpeg.py", "photo/exiftool.py", "batch/worker.py"),
     "cv2": ("sphere/project.py", "obfuscate/", "photo/", "pipeline.py"),
+    "dotenv": ("configuration.py",),
     "exiftool": ("photo/exiftool.py",),
     "h5py": ("weights/keras_file.py",),
     "http": ("weights/download.py",),
@@ -63,7 +68,7 @@ KNOWN_IN = {
     "tqdm": ("progress.py", "streams.py", "models_command.py"),
     "urllib": ("weights/download.py",),
 }
-PRINTS = ("cli.py", "models_command.py", "progress.py")
+PRINTS = ("cli.py", "config_command.py", "models_command.py", "progress.py")
 
 
 def _name(module: Path) -> str:
