@@ -1,7 +1,7 @@
 """Fit what a score means: `python -m training.calibrate DATA MODEL_FOLDER`, written into the folder's `card.json`.
 
-A detection of score s is right (overlap of half with an object of its group, people or vehicles) with a probability
-that a monotone curve gives, one for each class, fitted by isotonic regression on the flat validation pictures: labelled
+A detection of score s is right (overlap of half with an object of its group, people or vehicles, whether or not other
+detections have it too) with a probability that a monotone curve gives, one for each class, fitted by isotonic regression on the flat validation pictures: labelled
 by hand, and never seen by training. (The held-out views of panoramas the seed model saw: they would flatter.)
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.isotonic import fit
-from training.metrics import Detected, Truth, match
+from training.metrics import Detected, Truth, touch
 from training.pictures import CLASSES, read_pictures
 from training.validate import detect, letterbox, of_classes, open_model
 
@@ -26,13 +26,13 @@ carry that into places where they are rare."""
 
 
 def verdicts(pairs: list[tuple[Truth, Detected]], label: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the scores of the detections of one class, and which found an object of its group."""
+    """Return the scores of the detections of one class, and which lie on an object of its group."""
     low, high = (0, 1) if label == 0 else (1, len(CLASSES))
     parts = []
     for truth, detected in pairs:
         of_group, _ = of_classes(truth, detected, low, high)
         _, of_class = of_classes(truth, detected, label, label + 1)
-        parts.append(match(of_group, of_class))
+        parts.append(touch(of_group, of_class))
     return np.concatenate([part.scores for part in parts]), np.concatenate([part.right for part in parts])
 
 

@@ -83,6 +83,18 @@ def match(truth: Truth, detected: Detected, least: float = 0, most: float = np.i
     return Hits(scores[told], right[told], int(counts.sum()))
 
 
+def touch(truth: Truth, detected: Detected) -> Hits:
+    """Tell of each detection whether it lies on an object, however many others do; all of one class or group.
+
+    What is hidden twice is hidden rightly twice: this is what a score promises, where `match` counts for precision.
+    Detections of nothing that lie mostly in an ignored box are left out.
+    """
+    right = iou_matrix(detected.boxes, truth.boxes).max(axis=1, initial=0) >= HIT
+    inside = shared_areas(detected.boxes, truth.ignore) / np.maximum(areas(detected.boxes), 1e-6)[:, None]
+    told = right | (inside.max(axis=1, initial=0) < 0.5)
+    return Hits(detected.scores[told], right[told], len(truth.boxes))
+
+
 def join(parts: list[Hits]) -> Hits:
     """Return the hits of many pictures as one."""
     return Hits(

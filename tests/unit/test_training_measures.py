@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.isotonic import fit, isotonic
-from training.metrics import Detected, Hits, Truth, average_precision, cover, join, match, recall_at
+from training.metrics import Detected, Hits, Truth, average_precision, cover, join, match, recall_at, touch
 from training.schedule import trapezium
 
 
@@ -34,6 +34,15 @@ def test_an_object_found_twice_counts_once() -> None:
     """The second box is a false alarm."""
     hits = match(truth((0, 0, 50, 50)), detected((0, 0, 50, 50, 0.9), (2, 2, 50, 50, 0.8)))
     assert hits.right.tolist() == [True, False]
+
+
+def test_a_score_is_right_however_many_boxes_lie_on_the_object() -> None:
+    """Both hide somebody; neither a box on nothing nor one on something ignored does."""
+    scene = truth((0, 0, 50, 50), ignore=((100, 100, 200, 200),))
+    found = detected((0, 0, 50, 50, 0.9), (2, 2, 50, 50, 0.8), (60, 0, 90, 30, 0.7), (110, 110, 150, 150, 0.6))
+    hits = touch(scene, found)
+    assert hits.right.tolist() == [True, True, False]
+    assert hits.scores.tolist() == pytest.approx([0.9, 0.8, 0.7])
 
 
 def test_what_lies_in_ignored_boxes_is_not_judged() -> None:
