@@ -1,14 +1,18 @@
 """Fit what a score means: `python -m training.calibrate DATA MODEL_FOLDER`, written into the folder's `card.json`.
 
 A detection of score s is right (overlap of half with an object of its group, people or vehicles, whether or not other
-detections have it too) with a probability that a monotone curve gives, one for each class, fitted by isotonic regression on the flat validation pictures: labelled
-by hand, and never seen by training. (The held-out views of panoramas the seed model saw: they would flatter.)
+detections have it too) with a probability that a monotone curve gives, one for each class, fitted by isotonic
+regression on the flat validation pictures: labelled by hand, and never seen by training. Each of their sets counts the
+same, whatever its size: one is a film of a motorway. (The held-out views of panoramas the seed model saw: they would
+flatter.)
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -25,15 +29,38 @@ POOLED = ("car", "truck", "bus")
 carry that into places where they are rare."""
 
 
-def verdicts(pairs: list[tuple[Truth, Detected]], label: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the scores of the detections of one class, and which lie on an object of its group."""
-    low, high = (0, 1) if label == 0 else (1, len(CLASSES))
-    parts = []
-    for truth, detected in pairs:
-        of_group, _ = of_classes(truth, detected, low, high)
-        _, of_class = of_classes(truth, detected, label, label + 1)
-        parts.append(touch(of_group, of_class))
-    return np.concatenate([part.scores for part in parts]), np.concatenate([part.right for part in parts])
+@dataclass(frozen=True)
+class Verdicts:
+    """Scores of detections of one class, which of them lie on an object of its group, and how much each counts."""
+
+    scores: NDArray[np.float32]
+    right: NDArray[np.bool_]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, label: int, judged: list[tuple[Truth, Detected, float]]) -> Verdicts:
+        """Judge the detections of a class in pictures with their weights."""
+        low, high = (0, 1) if label == 0 else (1, len(CLASSES))
+        parts = []
+        for truth, detected, weight in judged:
+            of_group, _ = of_classes(truth, detected, low, high)
+            _, of_class = of_classes(truth, detected, label, label + 1)
+            hits = touch(of_group, of_class)
+            parts.append(cls(hits.scores, hits.right, np.full(len(hits.scores), weight)))
+        return cls.join(parts)
+
+    @classmethod
+    def join(cls, parts: list[Verdicts]) -> Verdicts:
+        """Return several as one."""
+        return cls(
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.right for part in parts]),
+            np.concatenate([part.weights for part in parts]),
+        )
+
+    def curve(self) -> dict[str, list[float]]:
+        """Return what a score means."""
+        return fit(self.scores, self.right, self.weights)
 
 
 def main() -> None:
@@ -44,18 +71,18 @@ def main() -> None:
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     predict = open_model(arguments.folder / "model.onnx")
-    pairs = []
-    for picture in read_pictures(arguments.data, ("val",)):
+    pictures = read_pictures(arguments.data, ("val",))
+    sizes = Counter(picture.origin for picture in pictures)
+    judged = []
+    for picture in pictures:
         crop, truth = letterbox(picture)
-        pairs.append((truth, detect(predict, crop)))
-    by_class = [verdicts(pairs, label) for label in range(len(CLASSES))]
-    pooled = [pair for name, pair in zip(CLASSES, by_class, strict=True) if name in POOLED]
-    scores, right = (np.concatenate(parts) for parts in zip(*pooled, strict=True))
-    shared = fit(scores, right)
+        judged.append((truth, detect(predict, crop), len(pictures) / (len(sizes) * sizes[picture.origin])))
+    by_class = {name: Verdicts.of(label, judged) for label, name in enumerate(CLASSES)}
+    shared = Verdicts.join([by_class[name] for name in POOLED])
     curves = {}
-    for name, (own_scores, own_right) in zip(CLASSES, by_class, strict=True):
-        curves[name] = shared if name in POOLED else fit(own_scores, own_right)
-        print(f"{name}: {len(own_scores)} detections, {int(own_right.sum())} right")
+    for name, own in by_class.items():
+        curves[name] = (shared if name in POOLED else own).curve()
+        print(f"{name}: {len(own.scores)} detections, {int(own.right.sum())} right")
     path = arguments.folder / "card.json"
     card = json.loads(path.read_text(encoding="utf-8"))
     card["calibration"] = curves

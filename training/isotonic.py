@@ -22,18 +22,26 @@ def isotonic(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArr
     return np.repeat([mean for mean, _, _ in blocks], [length for _, _, length in blocks])
 
 
-def fit(scores: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[str, list[float]]:
+def fit(
+    scores: NDArray[np.float32], right: NDArray[np.bool_], weights: NDArray[np.float64] | None = None
+) -> dict[str, list[float]]:
     """Return the curve as points `raw` -> `probability`, both rising from 0 to 1.
 
     The scores are put into bins of equal width first, so that the rare high scores keep points of their own.
+
+    Args:
+        scores: (n,).
+        right: (n,).
+        weights: (n,), how much each counts, about 1.
     """
+    weights = np.ones(len(scores)) if weights is None else weights
     edges = np.linspace(scores.min(), 1, BINS + 1)
     place = np.clip(np.digitize(scores, edges) - 1, 0, BINS - 1)
-    counts = np.bincount(place, minlength=BINS)
-    used = counts >= 5
-    raw = np.bincount(place, scores, BINS)[used] / counts[used]
+    used = np.bincount(place, minlength=BINS) >= 5
+    counts = np.bincount(place, weights, BINS)[used]
+    raw = np.bincount(place, scores * weights, BINS)[used] / counts
     # One imagined hit and miss a bin: nobody should read "surely right" out of five boxes.
-    share = (np.bincount(place, right, BINS)[used] + 1) / (counts[used] + 2)
-    rising = isotonic(share, counts[used].astype(np.float64))
+    share = (np.bincount(place, right * weights, BINS)[used] + 1) / (counts + 2)
+    rising = isotonic(share, counts)
     points = [0.0, *raw.round(4).tolist(), 1.0]
     return {"raw": points, "probability": [0.0, *rising.round(4).tolist(), 1.0]}

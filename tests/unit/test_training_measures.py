@@ -98,3 +98,11 @@ def test_the_curve_finds_what_scores_mean() -> None:
     assert (np.diff(curve["probability"]) >= 0).all()
     middle = np.linspace(0.1, 0.9, 9)
     np.testing.assert_allclose(np.interp(middle, curve["raw"], curve["probability"]), middle**2, atol=0.03)
+
+
+def test_the_curve_heeds_weights() -> None:
+    """Where one right box counts as much as three wrong ones, half of them are right."""
+    scores = np.tile(np.linspace(0.1, 0.9, 400, dtype=np.float32), 4)
+    right = np.repeat([True, False, False, False], 400)
+    curve = fit(scores, right, np.where(right, 1.5, 0.5))
+    assert np.interp(0.5, curve["raw"], curve["probability"]) == pytest.approx(0.5, abs=0.05)
