@@ -23,11 +23,12 @@ from pii_blur.configuration import configure
 from pii_blur.errors import ExitCode, RunFailure, UsageFailure
 from pii_blur.models_command import run_models
 from pii_blur.progress import BarProgress, LineProgress
+from pii_blur.serve_command import run_serve
 from pii_blur.streams import exit_code_kept, logging_to, stdout_for_results
 
 log = logging.getLogger(__name__)
 
-SUBCOMMANDS: dict[str, Callable[[list[str]], int]] = {"config": run_config, "models": run_models}
+SUBCOMMANDS: dict[str, Callable[[list[str]], int]] = {"config": run_config, "models": run_models, "serve": run_serve}
 """Further commands by name. What reads as `INPUT OUTPUT PROB` is the main job, even where INPUT is named like one."""
 
 

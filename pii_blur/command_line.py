@@ -90,10 +90,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     for title, options in SECTIONS.items():
         group = parser.add_argument_group(title)
         for option in options:
-            _add_option(group, option)
+            add_option(group, option)
 
 
-def _add_option(group: argparse._ArgumentGroup, option: Option) -> None:
+def add_option(group: argparse._ArgumentGroup, option: Option) -> None:
+    """Let a parser take one option, as text; one that is not given leaves no attribute."""
     shared: dict[str, Any] = {"dest": option.attribute, "default": argparse.SUPPRESS}
     if option.is_switch:
         for flag, help_text in zip(option.flags, (_help(option), argparse.SUPPRESS), strict=True):

@@ -29,7 +29,7 @@ from pii_blur.photo.exiftool import ExifTool, check_exiftool, open_exiftool
 from pii_blur.photo.metadata import Mark
 from pii_blur.photo.photo import HiddenPhoto, Photo
 from pii_blur.photo.preview import write_preview
-from pii_blur.photo.read import read_photo
+from pii_blur.photo.read import MAX_PIXELS, read_photo
 from pii_blur.photo.turbojpeg import load_turbojpeg
 from pii_blur.photo.write import copy_clean, write_photo
 from pii_blur.regions import Region, count_things
@@ -123,6 +123,7 @@ def blur_photo(
     key: str | None = None,
     trust_mark: bool = False,
 ) -> PhotoResult:
+    max_pixels: int = MAX_PIXELS,
     """Do one photo from file to file.
 
     Args:
@@ -134,6 +135,7 @@ def blur_photo(
         key: the photo's name in reports and side files; by default the source's file name.
         trust_mark: do not search a photo that says it went through this program already; zones are hidden all the same.
 
+        max_pixels: larger pictures are refused by their header.
     Returns:
         What became of it. A photo that cannot be done gives the outcome FAILED, and no file at the destination; the
         reason is in `error`.
@@ -143,7 +145,16 @@ def blur_photo(
     """
     if tools is None:
         with open_tools(settings) as opened:
-            return blur_photo(source, destination, settings, opened, side=side, key=key, trust_mark=trust_mark)
+            return blur_photo(
+                source,
+                destination,
+                settings,
+                opened,
+                side=side,
+                key=key,
+                trust_mark=trust_mark,
+                max_pixels=max_pixels,
+            )
     source, destination, side = Path(source), Path(destination), side or SideFiles()
     key = source.name if key is None else key
     watch = _Stopwatch()
@@ -151,7 +162,7 @@ def blur_photo(
         key, Outcome.CLEAN, settings_digest=settings.digest(), model_sha256=tools.detector.sha256, seconds=watch.seconds
     )
     try:
-        photo = watch.time("read", read_photo, source)
+        photo = watch.time("read", read_photo, source, max_pixels=max_pixels)
         facts = photo.facts
         assert facts is not None
         result = replace(result, projection=facts.projection, source_sha256=facts.sha256)

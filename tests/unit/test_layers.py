@@ -35,10 +35,12 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": FOUNDATION
     | {"sphere", "detect", "obfuscate", "photo", "regions", "results", "settings", "regions_file", "search"},
     "batch": FOUNDATION | {"results", "settings", "pipeline"},
+    "http": FOUNDATION
+    | {"sphere", "detect", "obfuscate", "photo", "regions", "results", "settings", "search", "pipeline", "batch"},
 }
 FRONT = {
     *("arguments", "command", "command_line", "config_command", "configuration", "models_command"),
-    *("progress", "streams", "values"),
+    *("progress", "serve_command", "streams", "values"),
 }
 BELOW_CLI = {*ALLOWED, *FRONT}
 ALLOWED |= dict.fromkeys((*FRONT, "cli"), BELOW_CLI)
@@ -47,16 +49,19 @@ ALLOWED |= {"__init__": BELOW_CLI, "__main__": {"cli"}}
 # Where a library with side effects, a heavy one or one that may be exchanged is known. All others of the standard
 # library are free, all others of third parties are forbidden.
 KNOWN_IN = {
-    "argparse": ("command_line.py", "models_command.py"),
+    "anyio": ("http/",),
+    "argparse": ("command_line.py", "models_command.py", "serve_command.py"),
+    "cryptography": ("http/panoramax/",),
     "ctypes": ("photo/turbojpeg.py", "photo/exiftool.py", "batch/worker.py"),
-    "cv2": ("sphere/project.py", "obfuscate/", "photo/", "pipeline.py"),
+    "cv2": ("sphere/project.py", "obfuscate/", "photo/", "pipeline.py", "http/"),
     "dotenv": ("configuration.py",),
     "exiftool": ("photo/exiftool.py",),
+    "fastapi": ("http/",),
     "h5py": ("weights/keras_file.py",),
     "http": ("weights/download.py",),
     "multiprocessing": ("batch/",),
     "numpy": (
-        *("sphere/", "detect/", "weights/", "obfuscate/", "photo/"),
+        *("sphere/", "detect/", "weights/", "obfuscate/", "photo/", "http/"),
         *("certainty.py", "regions.py", "regions_file.py", "second_look.py", "pipeline.py", "models_command.py"),
     ),
     "onnx": ("weights/graph.py",),
@@ -64,9 +69,14 @@ KNOWN_IN = {
     "openvino": ("detect/openvino_session.py",),
     "PIL": ("photo/",),
     "pillow_heif": ("photo/format_heif.py",),
+    "prometheus_client": ("http/metrics.py",),
+    "pydantic": ("http/",),
+    "starlette": ("http/",),
     "subprocess": ("photo/exiftool.py", "photo/jpegtran.py"),
     "tqdm": ("progress.py", "streams.py", "models_command.py"),
-    "urllib": ("weights/download.py",),
+    "urllib": ("weights/download.py", "http/"),
+    "uvicorn": ("http/server.py",),
+    "watchfiles": ("batch/watching.py",),
 }
 PRINTS = ("cli.py", "config_command.py", "models_command.py", "progress.py")
 

@@ -1,0 +1,174 @@
+"""Worker processes that do photos one after the other for the service. Knows no HTTP.
+
+The same engine as for folders (`batch.process_engine`), with one worker for each of several threads: a worker that dies
+costs one photo, a photo that hangs is ended, and each worker keeps its model and its exiftool open.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import cv2
+
+from pii_blur.batch.engine import Task
+from pii_blur.batch.process_engine import ProcessEngine
+from pii_blur.errors import RunFailure
+from pii_blur.pipeline import Tools, open_tools
+from pii_blur.results import Job, PhotoResult
+from pii_blur.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Work(Protocol):
+    """What is done with one photo, in a worker process. Pickles: a frozen dataclass at the top of a module."""
+
+    def __call__(self, job: Job, tools: Tools) -> PhotoResult:
+        """Do the photo at `job.source`, write it to `job.destination`; the result has the job's key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order(Job):
+    """A photo, and what is to be done with it."""
+
+    work: Work
+
+
+@dataclass(slots=True)
+class WorkTask:
+    """Does orders; opens its tools at the first. Pickles to worker processes.
+
+    Attributes:
+        settings: names the model.
+        threads, device: see `open_tools`.
+    """
+
+    settings: Settings
+    threads: int
+    device: str
+    _stack: ExitStack | None = field(default=None, init=False, repr=False)
+    _tools: Tools | None = field(default=None, init=False, repr=False)
+
+    def __call__(self, job: Job) -> PhotoResult:
+        """Do one order."""
+        assert isinstance(job, Order)
+        if self._tools is None:
+            cv2.setNumThreads(self.threads)  # it would else take every core in each of several processes
+            self._stack = ExitStack()
+            opened = open_tools(self.settings, threads=self.threads, device=self.device)
+            self._tools = self._stack.enter_context(opened)
+        return job.work(job, self._tools)
+
+    def memory(self, _: Job) -> int:
+        """See `Task.memory`; each worker does one photo at a time, so there is nothing to weigh."""
+        return 0
+
+    def close(self) -> None:
+        """Close the tools, if they were opened."""
+        if self._stack is not None:
+            self._stack.close()
+        self._stack = self._tools = None
+
+    def __getstate__(self) -> tuple[Settings, int, str]:
+        return self.settings, self.threads, self.device
+
+    def __setstate__(self, state: tuple[Settings, int, str]) -> None:
+        self.settings, self.threads, self.device = state
+        self._stack = self._tools = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ticket:
+    order: Order
+    future: Future[PhotoResult] = field(default_factory=Future)
+
+
+class Pool:
+    """Several workers and one line before them."""
+
+    def __init__(self, task: Task, workers: int, patience_s: float) -> None:
+        """Prepare; `start` starts.
+
+        Args:
+            task: what does the orders.
+            workers: how many at a time.
+            patience_s: after how many seconds a worker that does not answer is ended; its photo gets a second try.
+        """
+        self._task, self._patience_s = task, patience_s
+        self._line: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
+        self._lanes = [threading.Thread(target=self._serve, name=f"lane {n}", daemon=True) for n in range(workers)]
+
+    def start(self) -> None:
+        """Start the threads; each starts its worker at its first order."""
+        for lane in self._lanes:
+            lane.start()
+
+    def submit(self, order: Order) -> Future[PhotoResult]:
+        """Put an order at the end of the line. The future raises `RunFailure` where no photo can be done."""
+        ticket = _Ticket(order)
+        self._line.put(ticket)
+        return ticket.future
+
+    def close(self) -> None:
+        """Let the orders in the line be done, then end the workers."""
+        for _ in self._lanes:
+            self._line.put(None)
+        for lane in self._lanes:
+            lane.join()
+
+    def _serve(self) -> None:
+        """Do orders with one worker until the end; with a new one after whatever ends the first."""
+        lane = _Lane(self._line)
+        while lane.wait():
+            try:
+                for result in ProcessEngine(1, self._patience_s).run(self._task, lane.orders()):
+                    lane.answer(result)
+            except RunFailure as failure:
+                log.error("%s", failure)
+                lane.fail(failure)
+            except Exception as bug:  # the other lanes go on, and so does this one
+                log.exception("internal error in a lane")
+                lane.fail(bug)
+
+
+class _Lane:
+    """One worker's side of the line: at most one ticket in hand."""
+
+    def __init__(self, line: queue.SimpleQueue[_Ticket | None]) -> None:
+        self._line = line
+        self._ticket: _Ticket | None = None
+
+    def wait(self) -> bool:
+        """Take the next ticket that nobody has given up; return False at the end of the line."""
+        while (ticket := self._line.get()) is not None:
+            if ticket.future.set_running_or_notify_cancel():
+                self._ticket = ticket
+                return True
+        self._line.put(None)  # it ends for the engine first, and then once more for who waits here
+        return False
+
+    def orders(self) -> Iterator[Order]:
+        """Yield the order in hand, then wait for each of those that follow."""
+        while self._ticket is not None or self.wait():
+            assert self._ticket is not None
+            yield self._ticket.order
+
+    def answer(self, result: PhotoResult) -> None:
+        """Hand over the result of the order in hand."""
+        ticket, self._ticket = self._ticket, None
+        assert ticket is not None
+        ticket.future.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        """Hand over what ended the worker, if an order was in hand."""
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            ticket.future.set_exception(error)

@@ -1,0 +1,59 @@
+"""Runs the service under uvicorn until a signal ends it; photos in hand are finished first."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import uvicorn
+
+from pii_blur.errors import UsageFailure
+from pii_blur.http.app import make_app
+from pii_blur.http.settings import ServiceSettings
+
+log = logging.getLogger(__name__)
+
+_GRACE_S = 30
+
+
+def run(settings: ServiceSettings) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        UsageFailure: it cannot listen there.
+    """
+    listener = _listen(settings)
+    address, port = listener.getsockname()[:2]
+    _log_with_ours("uvicorn.error")
+    config = uvicorn.Config(
+        make_app(settings),
+        # PRIVACY: its access log would hold the keys in queries, and who asks.
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    log.info("listening on http://%s:%d", f"[{address}]" if ":" in address else address, port)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(settings: ServiceSettings) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise UsageFailure(f"it cannot listen on {settings.host}, port {settings.port}: {error.strerror}") from error
+    return listener
+
+
+def _log_with_ours(name: str) -> None:
+    """Let a library's warnings go where ours go."""
+    ours, theirs = logging.getLogger("pii_blur"), logging.getLogger(name)
+    theirs.handlers[:] = ours.handlers
+    theirs.setLevel(logging.WARNING)
+    theirs.propagate = False
