@@ -179,6 +179,8 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
             "SECONDS",
             "10",
         ),
+        _switch("watch", "stay, and do the photos that come, until a signal"),
+        Option("rescan", "look for new photos at least so often while watching", parse_number, "SECONDS", "60"),
         Option("journal", "keep the journal here (default: OUTPUT/.pii-blur)", parse_path, "DIR"),
     ),
     "reporting": (

@@ -46,6 +46,8 @@ class Command:
     preview: Path | None
     image_extensions: tuple[str, ...]
     settle: float
+    watch: bool
+    rescan: float
     workers: int | None
     threads: int | None
     device: str
@@ -103,10 +105,12 @@ class Command:
             force=self.force,
             dry_run=self.dry_run,
             allow_empty=self.allow_empty,
+            watch=self.watch,
         )
         options = _name("--trust-mark with --from-detections", lambda: replace(options, trust_mark=self.trust_mark))
         options = _name("--workers", lambda: replace(options, workers=workers))
         options = _name("--settle", lambda: replace(options, settle=self.settle))
+        options = _name("--rescan", lambda: replace(options, rescan=self.rescan))
         return _name("--image-extensions", lambda: replace(options, extensions=self.image_extensions))
 
     def share(self) -> tuple[int, int]:

@@ -26,6 +26,7 @@ from pii_blur.detect.model_store import find_model
 from pii_blur.errors import MissingDependency, PhotoFailure, RunFailure
 from pii_blur.obfuscate.paint import Canvas, paint, restore
 from pii_blur.photo.exiftool import ExifTool, check_exiftool, open_exiftool
+from pii_blur.photo.header import expected_memory
 from pii_blur.photo.metadata import Mark
 from pii_blur.photo.photo import HiddenPhoto, Photo
 from pii_blur.photo.preview import write_preview
@@ -275,6 +276,10 @@ class BlurTask:
             key=job.key,
             trust_mark=self.trust_mark,
         )
+
+    def memory(self, job: Job) -> int:
+        """Return the bytes that the photo is expected to take, from its header."""
+        return expected_memory(job.source)
 
     def close(self) -> None:
         """Close the tools, if they were opened."""

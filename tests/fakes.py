@@ -42,11 +42,13 @@ class FakeTask:
         record: folder in which each started photo leaves a file with one line per try, or None.
         seconds: how long each photo takes.
         gate: a photo waits until this file exists, or None.
+        need: bytes of memory that each photo says it will take.
     """
 
     record: Path | None = None
     seconds: float = 0.0
     gate: Path | None = None
+    need: int = 0
 
     def __call__(self, job: Job) -> PhotoResult:
         tries = self._note(job)
@@ -56,6 +58,10 @@ class FakeTask:
                 time.sleep(0.01)
         time.sleep(self.seconds)
         return self._do(text, job, tries)
+
+    def memory(self, job: Job) -> int:
+        """Return what was said."""
+        return self.need
 
     def close(self) -> None:
         """Leave a mark that the tools were closed."""

@@ -23,6 +23,14 @@ class Task(Protocol):
         """Do one photo. Raises `RunFailure` where no other photo could be done either."""
         ...
 
+    def memory(self, job: Job) -> int:
+        """Return how many bytes a process will hold at most while it does `job`, as a glance at the photo tells.
+
+        Asked before the job is given to anybody, in another process than the one that does it; never raises. 0 where
+        it is not worth counting, more than there is where nothing can be told.
+        """
+        ...
+
     def close(self) -> None:
         """Close the tools, if any were opened in this process."""
         ...

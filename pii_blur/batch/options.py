@@ -31,6 +31,8 @@ class RunOptions:
         force: do everything again, whatever the journal says.
         dry_run: find out what would be done, write nothing at all.
         allow_empty: an INPUT without photos is no error.
+        watch: stay and do the photos that come, until a signal.
+        rescan: seconds after which a watch looks at INPUT, whether something has changed or not.
 
     Raises:
         ValueError: a value out of range.
@@ -47,10 +49,14 @@ class RunOptions:
     force: bool = False
     dry_run: bool = False
     allow_empty: bool = False
+    watch: bool = False
+    rescan: float = 60.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.settle) and self.settle >= 0):
             raise ValueError(f"settle is a number of seconds, 0 or more, not {self.settle:g}")
+        if not (math.isfinite(self.rescan) and self.rescan >= 1):
+            raise ValueError(f"rescan is a number of seconds, 1 or more, not {self.rescan:g}")
         if self.workers < 0:
             raise ValueError(f"workers is 0 or more, not {self.workers}")
         if self.trust_mark and self.side.from_detections is not None:

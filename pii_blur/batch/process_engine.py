@@ -3,6 +3,9 @@
 Not `concurrent.futures`: there one dead worker breaks the whole pool, nobody learns which photo killed it, and every
 job is queued at once. Here each worker has its own pipe and at most one job, so that a worker killed by the system
 (out of memory, a crash in a decoder) costs exactly one photo, and 100,000 jobs wait in nobody's queue.
+
+What is done at a time is bounded in bytes, not in photos: a job starts when what it is expected to take fits beside
+what is in hand. One that fits beside nothing is done alone.
 """
 
 from __future__ import annotations
@@ -10,13 +13,15 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import time
-from collections import Counter, deque
-from collections.abc import Generator, Iterable, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from pii_blur.batch.capacity import available_memory, resident_memory
 from pii_blur.batch.engine import Engine, SerialEngine, Task, failed_in_task
+from pii_blur.batch.intake import Intake
 from pii_blur.batch.worker import Message, Ready, serve
 from pii_blur.errors import RunFailure
 from pii_blur.results import Job, PhotoResult
@@ -44,12 +49,18 @@ class _Worker:
     connection: Connection
     lifeline: Connection
     job: Job | None = None
+    need: int = 0
     given_at: float = 0.0
     is_ready: bool = False
 
-    def give(self, job: Job) -> None:
-        """Send a job; the worker must have none."""
-        self.job, self.given_at = job, time.monotonic()
+    @property
+    def memory(self) -> int:
+        """Bytes that it is expected to take; of an idle one, those that it has kept."""
+        return self.need if self.job is not None else resident_memory(self.process.pid)
+
+    def give(self, job: Job, need: int) -> None:
+        """Send a job that is expected to take `need` bytes; the worker must have none."""
+        self.job, self.need, self.given_at = job, need, time.monotonic()
         try:
             self.connection.send(job)
         except OSError:
@@ -86,27 +97,31 @@ class _Worker:
 class ProcessEngine:
     """See `Engine`. A photo whose worker dies gets one more try in a fresh worker, then fails as ``worker_died``."""
 
-    def __init__(self, workers: int, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, workers: int, patience_s: float = PATIENCE_S, memory: int = 0) -> None:
         """Prepare an engine; no process is started before the first job.
 
         Args:
             workers: how many processes at most, 1 or more.
             patience_s: seconds after which a worker that does not answer is killed.
+            memory: bytes that all workers together should not exceed; 0 for no bound.
         """
         if workers < 1:
             raise ValueError(f"at least one worker is needed, not {workers}")
         self._limit = workers
         self._patience_s = patience_s
+        self._memory = memory
         self._is_stopping = False
 
     def run(self, task: Task, jobs: Iterable[Job]) -> Generator[PhotoResult, None, None]:
         """See `Engine.run`."""
-        crew = _Crew(task, self._patience_s)
-        source = iter(jobs)
+        intake = Intake(jobs, task.memory, self._memory)
+        crew = _Crew(task, intake, self._patience_s)
         try:
             while True:
-                while crew.busy < self._limit and (job := self._next_job(crew, source)) is not None:
-                    crew.give(job)
+                while crew.busy < self._limit:
+                    if (drawn := intake.next(crew.busy, crew.memory, is_stopping=self._is_stopping)) is None:
+                        break
+                    crew.give(*drawn)
                 if not crew.busy:
                     break
                 yield from crew.collect()
@@ -118,21 +133,12 @@ class ProcessEngine:
         """See `Engine.stop`."""
         self._is_stopping = True
 
-    def _next_job(self, crew: _Crew, source: Iterator[Job]) -> Job | None:
-        if crew.again:  # also while stopping: such a photo counts as one in hand
-            return crew.again.popleft()
-        return None if self._is_stopping else next(source, None)
-
 
 class _Crew:
-    """The workers of one run.
+    """The workers of one run."""
 
-    Attributes:
-        again: jobs whose worker died, for another try.
-    """
-
-    def __init__(self, task: Task, patience_s: float) -> None:
-        self.again: deque[Job] = deque()
+    def __init__(self, task: Task, intake: Intake, patience_s: float) -> None:
+        self._intake = intake
         self._patience_s = patience_s
         self._task = task
         self._workers: list[_Worker] = []
@@ -146,10 +152,18 @@ class _Crew:
         """How many workers have a job."""
         return sum(worker.job is not None for worker in self._workers)
 
-    def give(self, job: Job) -> None:
-        """Hand `job` to an idle worker, a new one if there is none."""
-        idle = next((worker for worker in self._workers if worker.job is None), None)
-        (idle or self._start()).give(job)
+    @property
+    def memory(self) -> int:
+        """Bytes that all workers take, but for the idle one that the next job would be given to."""
+        next_one = self._idle()
+        return sum(worker.memory for worker in self._workers if worker is not next_one)
+
+    def give(self, job: Job, need: int) -> None:
+        """Hand `job`, expected to take `need` bytes, to an idle worker, a new one if there is none."""
+        (self._idle() or self._start()).give(job, need)
+
+    def _idle(self) -> _Worker | None:
+        return next((worker for worker in self._workers if worker.job is None), None)
 
     def collect(self) -> list[PhotoResult]:
         """Wait until something happens, and return the results that came of it.
@@ -222,8 +236,8 @@ class _Crew:
             return []
         self._deaths[job.key] += is_ready
         if self._deaths[job.key] < TRIES:
-            log.warning("%s: its worker process died (%s); trying once more", job.key, ending)
-            self.again.append(job)
+            log.warning("%s: its worker process died (%s); trying once more, alone", job.key, ending)
+            self._intake.put_back(job)
             return []
         message = f"the worker process died {TRIES} times on this photo ({ending}); is there enough memory?"
         return [failed_in_task(job, "worker_died", message)]
@@ -231,4 +245,4 @@ class _Crew:
 
 def make_engine(workers: int) -> Engine:
     """Return an engine with that many processes; 0 works in this process, for debugging."""
-    return ProcessEngine(workers) if workers else SerialEngine()
+    return ProcessEngine(workers, memory=available_memory()) if workers else SerialEngine()

@@ -6,53 +6,31 @@ Knows nothing of how a photo is done: that is the task. docs/journal.md says wha
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
+from pii_blur.batch.anchors import Anchors
 from pii_blur.batch.engine import Engine, Task
-from pii_blur.batch.entry import Made, Recipe
-from pii_blur.batch.failing import may_stay, without_paths
-from pii_blur.batch.jobs import FoundPhoto, failed, is_settled
 from pii_blur.batch.journal import Journal
 from pii_blur.batch.lock import hold_lock
 from pii_blur.batch.options import RunOptions
 from pii_blur.batch.places import Places, find_places, is_within
-from pii_blur.batch.plan import Plan, make_plan, not_ours, recipe_for
+from pii_blur.batch.plan import Plan, make_plan
 from pii_blur.batch.process_engine import make_engine
+from pii_blur.batch.round import Progress, Round
 from pii_blur.batch.stopping import StopOnSignals
 from pii_blur.batch.summary import Summary
-from pii_blur.batch.sweeping import remove, sweep
-from pii_blur.errors import CannotWrite, ExitCode, NoPhotos, RunFailure
-from pii_blur.results import Job, Outcome, PhotoError, PhotoResult
+from pii_blur.batch.sweeping import sweep
+from pii_blur.batch.vigil import Vigil
+from pii_blur.batch.watching import Alarm, watching
+from pii_blur.errors import CannotWrite, ExitCode, RunFailure, UsageFailure
 from pii_blur.version import __version__
 
 log = logging.getLogger(__name__)
-
-# A photo that failed on a disk with less room than this beside its own size failed for want of it.
-SPARE_BYTES = 1 << 20
-
-
-class Progress(Protocol):
-    """Who watches a run."""
-
-    def start(self, total: int) -> None:
-        """So many photos are to be done."""
-        ...
-
-    def photo(self, result: PhotoResult) -> None:
-        """This became of one of them."""
-        ...
-
-    def close(self) -> None:
-        """No more will come."""
-        ...
 
 
 def plan_run(options: RunOptions, run_digest: str) -> Plan:
@@ -76,14 +54,14 @@ def run_batch(
     progress: Progress | None = None,
     engine: Engine | None = None,
 ) -> Summary:
-    """Do all photos of INPUT that are not finished.
+    """Do all photos of INPUT that are not finished; with `options.watch`, also those that come later.
 
     Args:
         options: which photos, and how the run behaves.
         task: what is done with each.
         run_digest: from `digest_run`; photos done under another one are done again.
         progress: told of every photo but those that were finished before.
-        engine: by default, `options.workers` processes.
+        engine: by default, `options.workers` processes; a watch makes one for each round.
 
     Returns:
         What became of them, also if the run was stopped by a signal or a full disk (see `Summary.stopped_by`).
@@ -91,25 +69,80 @@ def run_batch(
     Raises:
         UsageFailure, NoPhotos, CannotWrite, AlreadyRunning: nothing was done.
     """
+    if options.watch:
+        return _watch(options, task, run_digest=run_digest, progress=progress)
     started = time.monotonic()
     engine = engine or make_engine(options.workers)
-    places = find_places(options)
     with ExitStack() as stack:
-        signals = stack.enter_context(StopOnSignals(engine.stop))
-        stack.enter_context(hold_lock(options.state_folder))
-        if not is_within(options.journal_folder, options.state_folder):
-            stack.enter_context(hold_lock(options.journal_folder))
-        journal = stack.enter_context(closing(Journal(options.journal_folder, places.origin)))
-        journal.load()
+        signals, places, journal = _take_hold(stack, options, engine.stop)
         plan = make_plan(options, places, journal, run_digest, time.time_ns())
-        journal.open(__version__)
-        check_writable(options.written_folders)
-        sweep(options.output)
-        stack.callback(sweep, options.output)  # again at the end: workers may have been killed in between
-        batch = _Batch(options, places, journal, run_digest, progress)
+        anchors = _make_ready(stack, options, places, journal)
+        batch = Round(options, places, journal, anchors=anchors, run_digest=run_digest, progress=progress)
         batch.run(plan, task, engine, signals)
         batch.summary.seconds = time.monotonic() - started
         return batch.summary
+
+
+def _watch(options: RunOptions, task: Task, *, run_digest: str, progress: Progress | None) -> Summary:
+    """Do all photos of INPUT that are not finished, stay, and do those that come, until a signal."""
+    started = time.monotonic()
+    options = replace(options, allow_empty=True)
+    vigil = Vigil(progress)
+    with ExitStack() as stack:
+        alarm = Alarm()
+        signals, places, journal = _take_hold(stack, options, alarm.stop)
+        if places.only is not None:
+            raise UsageFailure(f"--watch needs a folder; INPUT '{options.input}' is a single photo")
+        # Before the first look, so that nothing that comes after it is missed.
+        stack.enter_context(watching(places.root, alarm))
+        plan = make_plan(options, places, journal, run_digest, time.time_ns())
+        anchors = _make_ready(stack, options, places, journal)
+        log.info("watching INPUT; Ctrl-C or SIGTERM ends it")
+        try:
+            while True:
+                engine = make_engine(options.workers)
+                alarm.stop_with(engine.stop)
+                batch = Round(options, places, journal, anchors=anchors, run_digest=run_digest, progress=vigil)
+                batch.run(vigil.without_failed(plan), task, engine, signals)
+                vigil.end_round(batch.summary)
+                if batch.summary.stopped_by is not ExitCode.OK:
+                    break
+                if vigil.has_done_any:
+                    sweep(options.output)  # of workers that were killed
+                if not alarm.wait(vigil.pause(options), vigil.least_pause):
+                    continue  # the next round says that it was stopped
+                anchors.check_input()
+                options = replace(options, force=False)  # what the first round did is done
+                with vigil.looking():
+                    plan = make_plan(options, places, journal, run_digest, time.time_ns())
+        except RunFailure as failure:
+            vigil.stop(failure)
+    summary = vigil.summary()
+    summary.seconds = time.monotonic() - started
+    return summary
+
+
+def _take_hold(
+    stack: ExitStack, options: RunOptions, stop: Callable[[], None]
+) -> tuple[StopOnSignals, Places, Journal]:
+    """Take signals and locks, and read the journal; nothing is written yet but the lock files."""
+    places = find_places(options)
+    signals = stack.enter_context(StopOnSignals(stop))
+    stack.enter_context(hold_lock(options.state_folder))
+    if not is_within(options.journal_folder, options.state_folder):
+        stack.enter_context(hold_lock(options.journal_folder))
+    journal = stack.enter_context(closing(Journal(options.journal_folder, places.origin)))
+    journal.load()
+    return signals, places, journal
+
+
+def _make_ready(stack: ExitStack, options: RunOptions, places: Places, journal: Journal) -> Anchors:
+    """Make sure that everything can be written, and clear away what a killed run has left."""
+    journal.open(__version__)
+    check_writable(options.written_folders)
+    sweep(options.output)
+    stack.callback(sweep, options.output)  # again at the end: workers may have been killed in between
+    return Anchors(places)
 
 
 def check_writable(folders: Iterable[Path]) -> None:
@@ -125,145 +158,3 @@ def check_writable(folders: Iterable[Path]) -> None:
                 probe.write(b"?")
         except OSError as error:
             raise CannotWrite(f"'{folder}' cannot be written: {error.strerror}") from error
-
-
-class _Batch:
-    """One run under way."""
-
-    def __init__(
-        self, options: RunOptions, places: Places, journal: Journal, run_digest: str, progress: Progress | None
-    ) -> None:
-        self.summary = Summary()
-        self._options = options
-        self._places = places
-        self._journal = journal
-        self._device = places.root.stat().st_dev
-        self._run_digest = run_digest
-        self._progress = progress
-        self._in_hand: dict[str, tuple[FoundPhoto, Recipe]] = {}
-        side = options.side
-        named = (places.root, places.output, side.detections, side.from_detections, side.preview)
-        self._folders = [folder for folder in named if folder is not None]
-
-    def run(self, plan: Plan, task: Task, engine: Engine, signals: StopOnSignals) -> None:
-        """Do what is planned; the summary says how it went."""
-        self.summary.total = plan.total
-        self.summary.counts[Outcome.SKIPPED] = plan.finished
-        self.summary.ignored.update(plan.ignored)
-        if self._progress is not None:
-            self._progress.start(plan.total - plan.finished)
-        try:
-            for problem in plan.problems:
-                self._report(problem)
-            # Those that were being written come last: by then most of them are complete.
-            with closing(engine.run(task, self._jobs(chain(plan.pending, plan.waiting)))) as results:
-                for result in results:
-                    self._finish(result)
-            self._account_for_lost_jobs()
-        except KeyboardInterrupt:
-            log.warning("stopped at once; the photos in hand were abandoned and will be done by the next run")
-        except RunFailure as failure:
-            self.summary.stopped_by, self.summary.stop_reason = failure.exit_code, str(failure)
-        finally:
-            if self._progress is not None:
-                self._progress.close()
-        if self.summary.stopped_by is ExitCode.OK and signals.exit_code is not ExitCode.OK:
-            self.summary.stopped_by, self.summary.stop_reason = signals.exit_code, "stopped by a signal"
-
-    def _jobs(self, photos: Iterable[FoundPhoto]) -> Iterator[Job]:
-        """Yield jobs as the engine asks for them; the listing may be hours old by then, so look again at each."""
-        for photo in photos:
-            job = self._places.job(photo.key)
-            try:
-                now = FoundPhoto.from_stat(photo.key, job.source.stat())
-            except OSError as error:
-                self._conclude(job, self._gone(photo.key, error), photo, recipe=None)
-                continue
-            if is_settled(now, self._options.settle, time.time_ns()):
-                if not self._options.force and self._journal.is_foreign(job.key, job.destination):
-                    self._report(not_ours(job.key))
-                    continue
-                recipe = recipe_for(job.key, self._options.side, self._run_digest)
-                # PRIVACY: a result without a line, of a run killed in between, must be known as ours, and done again.
-                self._journal.start(now, job.destination, recipe)
-                self._in_hand[job.key] = now, recipe
-                yield job
-            else:
-                self._report(PhotoResult(job.key, Outcome.WAITING))
-
-    def _finish(self, result: PhotoResult) -> None:
-        job = self._places.job(result.key)
-        photo, recipe = self._in_hand.pop(result.key)
-        result = without_paths(result, self._folders)
-        if result.outcome is Outcome.FAILED:
-            try:
-                now = FoundPhoto.from_stat(photo.key, job.source.stat())
-            except OSError as error:
-                result = self._gone(result.key, error)
-            else:
-                if (now.size, now.mtime_ns) != (photo.size, photo.mtime_ns):
-                    # It was being written after all, and half a photo fails for no reason of its own.
-                    self._report(PhotoResult(job.key, Outcome.WAITING))
-                    return
-        self._conclude(job, result, photo, recipe)
-
-    def _conclude(self, job: Job, result: PhotoResult, photo: FoundPhoto, recipe: Recipe | None) -> None:
-        recipe = recipe or recipe_for(job.key, self._options.side, self._run_digest)
-        earlier = None
-        if result.error is not None:
-            earlier = self._withdraw(job, result.error, photo, recipe)
-        self._journal.append(result, photo, recipe, earlier)
-        self._report(result)
-        if result.error is not None:
-            self._check_written_folders(photo.size)
-
-    def _report(self, result: PhotoResult) -> None:
-        self.summary.add(result)
-        if self._progress is not None:
-            self._progress.photo(result)
-
-    def _withdraw(self, job: Job, error: PhotoError, photo: FoundPhoto, recipe: Recipe) -> Made | None:
-        """Remove the earlier result of a photo that failed, unless it may stay; return what is known of it then."""
-        earlier = self._journal.result_at(job.key, job.destination)
-        if earlier is None:
-            return None  # nothing lies there, or nothing of ours: what nobody vouches for is never touched
-        if may_stay(earlier, error, photo, recipe):
-            log.warning("%s: failed; its earlier result stays in OUTPUT", job.key)
-            return earlier
-        log.warning("%s: failed, so that its earlier result was removed from OUTPUT", job.key)
-        remove(job.destination)
-        return None
-
-    def _check_written_folders(self, needed: int) -> None:
-        """Stop the run where a full disk is the reason for a failure, instead of failing every photo that is left.
-
-        Raises:
-            CannotWrite: a folder that is written to is full or has become read-only.
-        """
-        for folder in self._options.written_folders:
-            if not os.access(folder, os.W_OK):
-                raise CannotWrite(f"'{folder}' cannot be written any more")
-            if shutil.disk_usage(folder).free < needed + SPARE_BYTES:
-                raise CannotWrite(f"the disk of '{folder}' is full; make room and run the same command again")
-
-    def _account_for_lost_jobs(self) -> None:
-        for key in list(self._in_hand):
-            photo, recipe = self._in_hand.pop(key)
-            lost = failed(key, "internal", "internal error, please report: the engine gave no result")
-            self._conclude(self._places.job(key), lost, photo, recipe)
-
-    def _gone(self, key: str, error: OSError) -> PhotoResult:
-        """Return the failure of a photo that cannot be looked at any more.
-
-        Raises:
-            NoPhotos: it is not this photo alone, but INPUT that has gone.
-        """
-        try:
-            is_there = self._places.root.stat().st_dev == self._device
-        except OSError:
-            is_there = False
-        if not is_there:
-            raise NoPhotos(f"INPUT '{self._places.root}' has gone; bring it back and run the same command again")
-        if isinstance(error, FileNotFoundError):
-            return failed(key, "missing", "the photo was there when INPUT was listed, but is gone now")
-        return failed(key, "unreadable", f"the photo cannot be looked at ({error.strerror})")
