@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 FRONT = {
     *("arguments", "command", "command_line", "config_command", "configuration", "models_command"),
-    *("progress", "serve_command", "streams", "values"),
+    *("progress", "report", "serve_command", "status_command", "streams", "values"),
 }
 BELOW_CLI = {*ALLOWED, *FRONT}
 ALLOWED |= dict.fromkeys((*FRONT, "cli"), BELOW_CLI)
@@ -50,7 +50,7 @@ ALLOWED |= {"__init__": BELOW_CLI, "__main__": {"cli"}}
 # library are free, all others of third parties are forbidden.
 KNOWN_IN = {
     "anyio": ("http/",),
-    "argparse": ("command_line.py", "models_command.py", "serve_command.py"),
+    "argparse": ("command_line.py", "models_command.py", "serve_command.py", "status_command.py"),
     "cryptography": ("http/panoramax/",),
     "ctypes": ("photo/turbojpeg.py", "photo/exiftool.py", "batch/worker.py"),
     "cv2": ("sphere/project.py", "obfuscate/", "photo/", "pipeline.py", "http/"),
@@ -59,6 +59,7 @@ KNOWN_IN = {
     "fastapi": ("http/",),
     "h5py": ("weights/keras_file.py",),
     "http": ("weights/download.py",),
+    "httpx": ("http/bmw/",),
     "multiprocessing": ("batch/",),
     "numpy": (
         *("sphere/", "detect/", "weights/", "obfuscate/", "photo/", "http/"),
@@ -67,7 +68,7 @@ KNOWN_IN = {
     "onnx": ("weights/graph.py",),
     "onnxruntime": ("detect/onnx_session.py",),
     "openvino": ("detect/openvino_session.py",),
-    "PIL": ("photo/",),
+    "PIL": ("photo/", "http/bmw/pictures.py"),
     "pillow_heif": ("photo/format_heif.py",),
     "prometheus_client": ("http/metrics.py",),
     "pydantic": ("http/",),
@@ -78,7 +79,7 @@ KNOWN_IN = {
     "uvicorn": ("http/server.py",),
     "watchfiles": ("batch/watching.py",),
 }
-PRINTS = ("cli.py", "config_command.py", "models_command.py", "progress.py")
+PRINTS = ("cli.py", "config_command.py", "models_command.py", "progress.py", "status_command.py")
 
 
 def _name(module: Path) -> str:

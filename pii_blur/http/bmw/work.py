@@ -1,0 +1,94 @@
+"""One photo from file to file, as the wishes of a request say: read, look, hide, write, with the same guard as ever."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+
+import httpx
+
+from pii_blur.errors import PhotoFailure, RunFailure
+from pii_blur.http.bmw.hide import hide_finds
+from pii_blur.http.bmw.search import find_all
+from pii_blur.http.bmw.server import open_client
+from pii_blur.http.bmw.techniques import load_techniques
+from pii_blur.http.bmw.wishes import BUILT_IN, Wish
+from pii_blur.photo.metadata import Mark
+from pii_blur.photo.read import read_photo
+from pii_blur.photo.write import copy_clean, write_photo
+from pii_blur.pipeline import Tools
+from pii_blur.results import Job, Outcome, PhotoError, PhotoResult
+from pii_blur.settings import Settings
+from pii_blur.version import __version__
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymiseWork:
+    """Hides in a photo what some wishes name.
+
+    Attributes:
+        wishes: from `Catalogue.wishes`.
+        settings: the operator's: how closely and how surely the built-in model looks, margin, zones.
+        max_pixels: larger photos are refused.
+        search_s: how long inference servers may take over all views of a photo together.
+        allow_weak: whether the operator permits hiding that can be undone.
+    """
+
+    wishes: tuple[Wish, ...]
+    settings: Settings
+    max_pixels: int
+    search_s: float
+    allow_weak: bool = False
+
+    def __call__(self, job: Job, tools: Tools) -> PhotoResult:
+        """Do one photo; never raises for a bad one.
+
+        Raises:
+            RunFailure: no photo could be done.
+        """
+        start = time.perf_counter()
+        try:
+            with open_client() as client:
+                result = self._do(job, tools, client)
+        except PhotoFailure as failure:
+            return PhotoResult(job.key, Outcome.FAILED, error=PhotoError.from_failure(failure))
+        except RunFailure:
+            raise
+        except Exception as bug:  # in one photo: the others are none the worse
+            log.exception("%s: internal error", job.key)
+            message = f"internal error, please report it: {type(bug).__name__}: {bug}"
+            return PhotoResult(job.key, Outcome.FAILED, error=PhotoError("internal", message, ""))
+        return replace(result, seconds={"all": time.perf_counter() - start})
+
+    def _do(self, job: Job, tools: Tools, client: httpx.Client) -> PhotoResult:
+        photo = read_photo(job.source, max_pixels=self.max_pixels)
+        assert photo.facts is not None
+        finds = find_all(photo, self.wishes, self.settings, tools, client, search_s=self.search_s)
+        regions = sum(len(find.quads) for find in finds)
+        hidden = hide_finds(photo, finds, self.settings, load_techniques(), allow_weak=self.allow_weak)
+        if hidden is None:
+            written = copy_clean(photo, job.destination, exiftool=tools.exiftool)
+        else:
+            mark = self._mark(tools, regions)
+            written = write_photo(photo, hidden, job.destination, exiftool=tools.exiftool, mark=mark)
+        return PhotoResult(
+            job.key,
+            Outcome.CLEAN if hidden is None else Outcome.BLURRED,
+            regions=regions,
+            projection=photo.facts.projection,
+            way=written.way,
+            removed=written.removed,
+            source_sha256=photo.facts.sha256,
+            output_sha256=written.sha256,
+            output_size=written.size,
+        )
+
+    def _mark(self, tools: Tools, regions: int) -> Mark:
+        uses_own = any(wish.model.address == BUILT_IN for wish in self.wishes)
+        names = [tools.detector.name if wish.model.address == BUILT_IN else wish.model.name for wish in self.wishes]
+        # A server's models have a threshold of their own, which nobody here knows.
+        least = self.settings.min_score if uses_own else 0.0
+        return Mark(__version__, ", ".join(dict.fromkeys(names)), least, regions)
