@@ -52,7 +52,7 @@ def _measure(kind: str, width: int, grain: float) -> None:
         photo = Path(folder, f"photo{suffix}")
         write(photo, _picture(width, grain))
         command = [sys.executable, __file__, "--one", str(photo)]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         peak, size, pixels = int(answer), photo.stat().st_size, width * width // 2
         header = read_header(photo)
     print(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -25,13 +22,11 @@ from pii_blur.batch.plan import Plan, not_ours, recipe_for
 from pii_blur.batch.stopping import StopOnSignals
 from pii_blur.batch.summary import Summary
 from pii_blur.batch.sweeping import remove
-from pii_blur.errors import CannotWrite, ExitCode, RunFailure
+from pii_blur.batch.writable import check_still_writable
+from pii_blur.errors import ExitCode, RunFailure
 from pii_blur.results import Job, Outcome, PhotoError, PhotoResult
 
 log = logging.getLogger(__name__)
-
-# A photo that failed on a disk with less room than this beside its own size failed for want of it.
-SPARE_BYTES = 1 << 20
 
 # Failures that may come of INPUT as a whole.
 _OF_INPUT = frozenset({"missing", "unreadable"})
@@ -153,7 +148,7 @@ class Round:
         self._journal.append(result, photo, recipe, earlier)
         self._report(result)
         if result.error is not None:
-            self._check_written_folders(photo.size)
+            check_still_writable(self._options.written_folders, photo.size)
 
     def _report(self, result: PhotoResult) -> None:
         self.summary.add(result)
@@ -171,22 +166,6 @@ class Round:
         log.warning("%s: failed, so that its earlier result was removed from OUTPUT", job.key)
         remove(job.destination)
         return None
-
-    def _check_written_folders(self, needed: int) -> None:
-        """Stop the run where a full disk is the reason for a failure, instead of failing every photo that is left.
-
-        Raises:
-            CannotWrite: a folder that is written to is full or has become read-only.
-        """
-        for folder in self._options.written_folders:
-            try:
-                if not os.access(folder, os.W_OK):
-                    raise OSError(errno.EACCES, os.strerror(errno.EACCES))
-                free = shutil.disk_usage(folder).free
-            except OSError as error:
-                raise CannotWrite(f"'{folder}' cannot be written any more: {error.strerror}") from error
-            if free < needed + SPARE_BYTES:
-                raise CannotWrite(f"the disk of '{folder}' is full; make room and run the same command again")
 
     def _account_for_lost_jobs(self) -> None:
         for key in list(self._in_hand):

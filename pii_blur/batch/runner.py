@@ -6,12 +6,10 @@ Knows nothing of how a photo is done: that is the task. docs/journal.md says wha
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from pathlib import Path
 
 from pii_blur.batch.anchors import Anchors
 from pii_blur.batch.engine import Engine, Task
@@ -27,7 +25,8 @@ from pii_blur.batch.summary import Summary
 from pii_blur.batch.sweeping import sweep
 from pii_blur.batch.vigil import Vigil
 from pii_blur.batch.watching import Alarm, watching
-from pii_blur.errors import CannotWrite, ExitCode, RunFailure, UsageFailure
+from pii_blur.batch.writable import check_writable
+from pii_blur.errors import ExitCode, RunFailure, UsageFailure
 from pii_blur.version import __version__
 
 log = logging.getLogger(__name__)
@@ -143,18 +142,3 @@ def _make_ready(stack: ExitStack, options: RunOptions, places: Places, journal: 
     sweep(options.output)
     stack.callback(sweep, options.output)  # again at the end: workers may have been killed in between
     return Anchors(places)
-
-
-def check_writable(folders: Iterable[Path]) -> None:
-    """Make folders, and make sure that files can be written there, before the first photo is read.
-
-    Raises:
-        CannotWrite: they cannot.
-    """
-    for folder in folders:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder, prefix=".pii-blur-", suffix=".part") as probe:
-                probe.write(b"?")
-        except OSError as error:
-            raise CannotWrite(f"'{folder}' cannot be written: {error.strerror}") from error

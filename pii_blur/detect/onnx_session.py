@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from pii_blur.errors import MissingDependency
+
+# PRIVACY: it must stand before the import, which else leaves an id of this session in the temporary folder.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
 
 onnxruntime.disable_telemetry_events()
 
