@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from pii_blur.batch.engine import Task
 from pii_blur.http.blurrer import Blurrer
+from pii_blur.http.bmw.contract import BMW
 from pii_blur.http.counting import Counting
 from pii_blur.http.doorkeeper import Doorkeeper
 from pii_blur.http.gate import Gate, photo_route
@@ -24,9 +25,10 @@ from pii_blur.http.refusals import Wording, install_refusals
 from pii_blur.http.service import Service
 from pii_blur.http.settings import ServiceSettings
 from pii_blur.http.upload_limits import UploadLimits
+from pii_blur.http.v1.contract import V1
 from pii_blur.version import __version__
 
-CONTRACTS = (PANORAMAX,)
+CONTRACTS = (PANORAMAX, V1, BMW)
 
 DESCRIPTION = """\
 Hides people and vehicles in street photos and 360-degree panoramas, and gives the metadata back.
@@ -45,7 +47,7 @@ def make_app(settings: ServiceSettings, *, task: Task | None = None) -> FastAPI:
     """
     gate = Gate(settings.capacity, settings.workers)
     metrics = Metrics(lambda: gate.inside)
-    task = task or WorkTask(settings.hiding, settings.threads, settings.device)
+    task = task or WorkTask.of(settings)
     service = Service(settings, gate, Blurrer(settings, task, gate, metrics), metrics, photo_route(gate))
 
     @asynccontextmanager

@@ -71,29 +71,42 @@ class Blurrer:
         self._stack.close()
 
     async def do(self, photo: BinaryIO, work: Work, collect: Callable[[Workspace, PhotoResult], T]) -> T:
-        """Have one photo done.
+        """Have one photo done: `receive` and `process`."""
+        return await self.process(await self.receive(photo), work, collect)
+
+    async def make_room(self) -> Workspace:
+        """Return an empty workspace; whoever asked for it removes it."""
+        return await to_thread.run_sync(Workspace, self._base)
+
+    async def receive(self, photo: BinaryIO) -> Workspace:
+        """Return a workspace with a photo in it, for `process`.
 
         Args:
-            photo: an open file with the photo, read from where it stands.
+            photo: an open file, read from where it stands.
+        """
+        room = await self.make_room()
+        try:
+            await to_thread.run_sync(_write, photo, room.photo)
+        except BaseException:
+            room.remove()
+            raise
+        return room
+
+    async def process(self, room: Workspace, work: Work, collect: Callable[[Workspace, PhotoResult], T]) -> T:
+        """Have the photo in a workspace done. The workspace is gone at the end, whatever happens.
+
+        Args:
+            room: from `receive`.
             work: what is done with it.
-            collect: called in a thread once it is done; what it returns is returned. The folder is gone after it.
+            collect: called in a thread once it is done; what it returns is returned.
 
         Raises:
             Refusal: the photo cannot be done, or not now.
         """
-        room = await to_thread.run_sync(Workspace, self._base)
-        is_mine = True
+        future = self._pool.submit(Order(room.photo, room.result, KEY, work))
+        start = time.monotonic()
         try:
-            await to_thread.run_sync(_write, photo, room.photo)
-            future = self._pool.submit(Order(room.photo, room.result, KEY, work))
-            start = time.monotonic()
-            try:
-                result = await asyncio.wait_for(asyncio.wrap_future(future), self._settings.patience_s)
-            except (TimeoutError, asyncio.CancelledError):
-                # A worker may be at it. Its result, which may come yet, must find the folder, and go with it.
-                is_mine = False
-                future.add_done_callback(lambda _: room.remove())
-                raise
+            result = await asyncio.wait_for(asyncio.wrap_future(future), self._settings.patience_s)
             self._take_down(result, time.monotonic() - start)
             if result.error is not None:
                 raise Refusal.of_photo(without_paths(result, [room.path]).error or result.error)
@@ -105,8 +118,8 @@ class Blurrer:
             self.failure = str(failure)
             raise Refusal(503, "unavailable", "the service cannot do any photo at present; ask its operator") from None
         finally:
-            if is_mine:
-                await to_thread.run_sync(room.remove)
+            # A worker may still be at it: what it writes yet must go with the folder. Called at once if none is.
+            future.add_done_callback(lambda _: room.remove())
 
     def _take_down(self, result: PhotoResult, waited_s: float) -> None:
         self.failure = ""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import cv2
@@ -20,9 +21,9 @@ import cv2
 from pii_blur.batch.engine import Task
 from pii_blur.batch.process_engine import ProcessEngine
 from pii_blur.errors import RunFailure
+from pii_blur.http.settings import ServiceSettings
 from pii_blur.pipeline import Tools, open_tools
 from pii_blur.results import Job, PhotoResult
-from pii_blur.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -47,15 +48,20 @@ class WorkTask:
     """Does orders; opens its tools at the first. Pickles to worker processes.
 
     Attributes:
-        settings: names the model.
-        threads, device: see `open_tools`.
+        open: opens the tools; pickles.
+        threads: that each worker may use.
     """
 
-    settings: Settings
+    open: Callable[[], AbstractContextManager[Tools]]
     threads: int
-    device: str
     _stack: ExitStack | None = field(default=None, init=False, repr=False)
     _tools: Tools | None = field(default=None, init=False, repr=False)
+
+    @classmethod
+    def of(cls, settings: ServiceSettings) -> WorkTask:
+        """Return the task with the model that an operator has chosen."""
+        threads = settings.threads
+        return cls(partial(open_tools, settings.hiding, threads=threads, device=settings.device), threads)
 
     def __call__(self, job: Job) -> PhotoResult:
         """Do one order."""
@@ -63,8 +69,7 @@ class WorkTask:
         if self._tools is None:
             cv2.setNumThreads(self.threads)  # it would else take every core in each of several processes
             self._stack = ExitStack()
-            opened = open_tools(self.settings, threads=self.threads, device=self.device)
-            self._tools = self._stack.enter_context(opened)
+            self._tools = self._stack.enter_context(self.open())
         return job.work(job, self._tools)
 
     def memory(self, _: Job) -> int:
@@ -77,11 +82,11 @@ class WorkTask:
             self._stack.close()
         self._stack = self._tools = None
 
-    def __getstate__(self) -> tuple[Settings, int, str]:
-        return self.settings, self.threads, self.device
+    def __getstate__(self) -> tuple[Callable[[], AbstractContextManager[Tools]], int]:
+        return self.open, self.threads
 
-    def __setstate__(self, state: tuple[Settings, int, str]) -> None:
-        self.settings, self.threads, self.device = state
+    def __setstate__(self, state: tuple[Callable[[], AbstractContextManager[Tools]], int]) -> None:
+        self.open, self.threads = state
         self._stack = self._tools = None
 
 

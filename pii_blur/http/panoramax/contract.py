@@ -18,7 +18,7 @@ from pii_blur.http.panoramax.metadata import Found, header, metadata, read_found
 from pii_blur.http.panoramax.page import PAGE
 from pii_blur.http.refusals import PROBLEMS, Refusal, plain_body
 from pii_blur.http.service import Contract, Service
-from pii_blur.http.works import BlurWork
+from pii_blur.http.works import BlurWork, UprightWork
 from pii_blur.http.workspace import KEY, Workspace
 from pii_blur.results import PhotoResult
 
@@ -56,8 +56,12 @@ def make_router(service: Service) -> APIRouter:
         if await picture.read(2) != b"\xff\xd8":
             raise Refusal(415, "not_a_jpeg", "this route takes JPEG only; /v1/photos takes other formats")
         await picture.seek(0)
-        work = BlurWork(hiding, limits.max_pixels, detections="understand-ai")
-        image, things = await service.blurrer.do(picture.file, work, _collect)
+        if keep == "2":
+            image, things = await picture.read(), []
+        else:
+            # GeoVisio takes it for granted that the blurred photo is upright, and makes its small copies so.
+            work = UprightWork(BlurWork(hiding, limits.max_pixels, detections="understand-ai"))
+            image, things = await service.blurrer.do(picture.file, work, _collect)
         if "multipart/form-data" in accept.lower():
             told = metadata(things, limits.annotate, f"{card.name}/{card.version}")
             return multipart_response(
