@@ -30,6 +30,7 @@ from pii_blur.photo.header import expected_memory
 from pii_blur.photo.metadata import Mark
 from pii_blur.photo.photo import HiddenPhoto, Photo
 from pii_blur.photo.preview import write_preview
+from pii_blur.photo.private_folder import sweep
 from pii_blur.photo.read import MAX_PIXELS, read_photo
 from pii_blur.photo.turbojpeg import load_turbojpeg
 from pii_blur.photo.write import copy_clean, write_photo
@@ -123,8 +124,8 @@ def blur_photo(
     side: SideFiles | None = None,
     key: str | None = None,
     trust_mark: bool = False,
-) -> PhotoResult:
     max_pixels: int = MAX_PIXELS,
+) -> PhotoResult:
     """Do one photo from file to file.
 
     Args:
@@ -135,8 +136,8 @@ def blur_photo(
         side: files to write or read beside it.
         key: the photo's name in reports and side files; by default the source's file name.
         trust_mark: do not search a photo that says it went through this program already; zones are hidden all the same.
-
         max_pixels: larger pictures are refused by their header.
+
     Returns:
         What became of it. A photo that cannot be done gives the outcome FAILED, and no file at the destination; the
         reason is in `error`.
@@ -282,10 +283,11 @@ class BlurTask:
         return expected_memory(job.source)
 
     def close(self) -> None:
-        """Close the tools, if they were opened."""
+        """Close the tools, if they were opened, and clear away the temporary files of processes that were killed."""
         if self._tools is not None:
             self._tools.close()
         self._tools = self._opened = None
+        sweep()
 
     def __getstate__(self) -> tuple[Settings, SideFiles, int, bool, str]:
         return self.settings, self.side, self.threads, self.trust_mark, self.device

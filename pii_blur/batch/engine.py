@@ -32,7 +32,10 @@ class Task(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the tools, if any were opened in this process."""
+        """Close the tools, if any were opened in this process, and clear away what killed processes have left.
+
+        Called at the end of every process that did jobs, and then in the one that gave them out.
+        """
         ...
 
 

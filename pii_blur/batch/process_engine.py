@@ -128,6 +128,7 @@ class ProcessEngine:
             crew.dismiss()
         finally:
             crew.bury()
+            task.close()
 
     def stop(self) -> None:
         """See `Engine.stop`."""

@@ -63,7 +63,7 @@ class ExifTool:
         """
         self._executable, self._config, self._folder, self._timeout_s = executable, config, folder, timeout_s
         self._process: _Process | None = None
-        self._deadline: float | None = None
+        self._left_s: float | None = None
 
     @property
     def pid(self) -> int | None:
@@ -72,12 +72,12 @@ class ExifTool:
 
     @contextmanager
     def one_photo(self) -> Iterator[None]:
-        """Within the `with`, all calls together may take as long as one may else."""
-        self._deadline = time.monotonic() + self._timeout_s
+        """Within the `with`, all calls together may take as long as one may else; what happens between them is free."""
+        self._left_s = self._timeout_s
         try:
             yield
         finally:
-            self._deadline = None
+            self._left_s = None
 
     def read_tags(self, data: bytes, suffix: str, *options: str) -> dict[str, Any]:
         """Return all tags of a file as exiftool's JSON has them, keyed ``Group1:Tag``.
@@ -133,11 +133,14 @@ class ExifTool:
             self.close()
         if self._process is None:
             self._process = _start(self._executable, self._config)
-        left_s = self._timeout_s if self._deadline is None else self._deadline - time.monotonic()
+        left_s = self._timeout_s if self._left_s is None else self._left_s
+        start = time.monotonic()
         try:
             if left_s <= 0:
                 raise _Died(_TOO_LONG)
             answer, complaints, status = self._process.ask(arguments, left_s)
+            if self._left_s is not None:
+                self._left_s -= time.monotonic() - start
         except _Died as death:
             self.close()
             raise PhotoFailure(f"exiftool {death}; it is started again for the next photo", "exiftool") from death
@@ -204,12 +207,11 @@ class _Died(Exception):
 
 
 def _start(executable: str, config: Path) -> _Process:
-    process = _Process(executable=executable, common_args=[], config_file=str(config))
     try:
+        process = _Process(executable=executable, common_args=[], config_file=str(config))
         process.run()
-    except (OSError, _Died) as error:
-        process.stop()
-        raise MissingDependency(f"'{executable}' does not start ({error}); try: {executable} -ver") from error
+    except OSError as error:
+        raise MissingDependency(f"'{executable}' does not start ({error}); install exiftool again") from error
     return process
 
 

@@ -57,7 +57,7 @@ def open_private_folder() -> Iterator[PrivateFolder]:
     Raises:
         CannotWrite: there is no place for it.
     """
-    _sweep()
+    sweep()
     try:
         # It gets the name that sweeps look for once it is locked: a process that sweeps never finds it unlocked before.
         bare = Path(tempfile.mkdtemp(prefix=_BARE_PREFIX))
@@ -80,7 +80,7 @@ def _remove(path: Path, lock: int | None) -> None:
         os.close(lock)
 
 
-def _sweep() -> None:
+def sweep() -> None:
     """Remove the folders of processes that were killed: those that can be locked.
 
     A process id would not tell: containers that share a temporary folder have one numbering each.

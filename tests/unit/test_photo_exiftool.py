@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -107,17 +109,37 @@ def test_hanging_it_is_killed_and_started_again(tool: ExifTool, tmp_path: Path) 
     assert tool.read_tags(JPEG, ".jpg")
 
 
-def test_all_that_is_done_for_one_photo_has_one_time_out(tool: ExifTool) -> None:
-    """Metadata that takes long to read is read five times."""
-    tool._timeout_s = 2
+def test_all_that_is_done_for_one_photo_has_one_time_out(tool: ExifTool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metadata that takes long to read is read five times; packing a large picture in between takes what it takes."""
+    tool._timeout_s = 100
+    clock = iter((0, 60, 1000, 1060))
+    monkeypatch.setattr("pii_blur.photo.exiftool.time", SimpleNamespace(monotonic=lambda: next(clock, 2000)))
     with tool.one_photo():
-        tool.read_tags(JPEG, ".jpg")
-        time.sleep(2)
+        for _ in range(2):
+            assert tool.read_tags(JPEG, ".jpg")
         with pytest.raises(PhotoFailure, match="takes too long"):
             tool.read_tags(JPEG, ".jpg")
-    tool._timeout_s = 20
     with tool.one_photo():
         assert tool.read_tags(JPEG, ".jpg")
+
+
+@POSIX
+def test_it_is_missed_when_it_has_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An update under way: no other photo could be done, and the message says what to install."""
+    real = shutil.which("exiftool")
+    stand_in = tmp_path / "exiftool"
+    stand_in.write_text(f'#!/bin/sh\nexec {real} "$@"\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with open_exiftool(timeout_s=20) as tool:
+        assert tool.read_tags(JPEG, ".jpg")
+        assert tool.pid is not None
+        stand_in.unlink()
+        os.kill(tool.pid, signal.SIGKILL)
+        with pytest.raises((PhotoFailure, MissingDependency)):  # whichever is noticed first
+            tool.read_tags(JPEG, ".jpg")
+        with pytest.raises(MissingDependency, match="install exiftool again"):
+            tool.read_tags(JPEG, ".jpg")
 
 
 @POSIX
