@@ -39,6 +39,7 @@ class InferenceServer:
         asked: the paths it was asked for, in order.
         pictures: those it was sent.
         in_colours: whether masks are in the palette's colours instead of numbers.
+        fault_of_views: whether it fails at pictures, and at nothing else.
     """
 
     address: str = ""
@@ -46,6 +47,7 @@ class InferenceServer:
     asked: list[str] = field(default_factory=list)
     pictures: list[np.ndarray[Any, Any]] = field(default_factory=list)
     in_colours: bool = False
+    fault_of_views: bool = False
 
 
 @contextmanager
@@ -71,6 +73,8 @@ def _make_app(state: InferenceServer) -> FastAPI:
 
     def answer(path: str, data: Any) -> Any:
         state.asked.append(path)
+        if state.fault_of_views and path.endswith(("predict", "inference")):
+            return Response(status_code=500)
         if state.fault == "":
             return data if isinstance(data, Response) else {"success": True, "data": data, "error": ""}
         match state.fault:

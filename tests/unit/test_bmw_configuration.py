@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,3 +86,10 @@ def test_a_list_that_stands_twice_is_refused() -> None:
     """One of the two would be left out without a word, and with it what was to be hidden."""
     one = json.dumps([ENTRY])
     assert "twice" in mistakes(f'{{"sensitive_info": {one}, "sensitive_info": {one}}}'.encode())[0]
+
+
+def test_the_configuration_of_the_documentation_is_read() -> None:
+    """As it stands in docs/service-bmw.md."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "service-bmw.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    assert len(read_configuration(example.encode()).sensitive_info) == 2

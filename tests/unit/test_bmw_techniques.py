@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from pii_blur.http.bmw.techniques import OWN, load_techniques, look_of
 from tests.plugins import install
 
 BY_NAME = {technique.name: technique for technique in OWN}
+DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs" / "service-bmw.md"
 DEGREES = (0, 0.001, 0.1, 0.17, 0.3, 0.5, 0.9, 1)
 
 
@@ -104,3 +106,10 @@ def test_a_broken_technique_is_an_error_at_the_start(packages: Path, name: str, 
     install(packages, "plugin_broken", name, code)
     with pytest.raises(MissingDependency, match=f"(?s){name}.*plugin-broken.*{why}"):
         load_techniques()
+
+
+def test_the_technique_of_the_documentation_works(packages: Path) -> None:
+    """As it stands in docs/service-bmw.md."""
+    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
+    install(packages, "plugin_documented", "stripes", code + "\ndraw = stripes\n")
+    assert load_techniques()["stripes"].suits("face")

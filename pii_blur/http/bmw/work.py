@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import httpx
 
 from pii_blur.errors import PhotoFailure, RunFailure
 from pii_blur.http.bmw.hide import hide_finds
-from pii_blur.http.bmw.search import find_all
+from pii_blur.http.bmw.search import Find, find_all
 from pii_blur.http.bmw.server import open_client
 from pii_blur.http.bmw.techniques import load_techniques
 from pii_blur.http.bmw.wishes import BUILT_IN, Wish
+from pii_blur.labels import Label
 from pii_blur.photo.metadata import Mark
 from pii_blur.photo.read import read_photo
 from pii_blur.photo.write import copy_clean, write_photo
 from pii_blur.pipeline import Tools
+from pii_blur.regions import Counts, Region, count_things
 from pii_blur.results import Job, Outcome, PhotoError, PhotoResult
 from pii_blur.settings import Settings
 from pii_blur.version import __version__
@@ -49,34 +52,43 @@ class AnonymiseWork:
         Raises:
             RunFailure: no photo could be done.
         """
-        start = time.perf_counter()
+        laps = _Laps()
         try:
             with open_client() as client:
-                result = self._do(job, tools, client)
+                return self._do(job, tools, client, laps)
         except PhotoFailure as failure:
-            return PhotoResult(job.key, Outcome.FAILED, error=PhotoError.from_failure(failure))
+            failure.stage = failure.stage or laps.stage
+            error = PhotoError.from_failure(failure)
         except RunFailure:
             raise
         except Exception as bug:  # in one photo: the others are none the worse
-            log.exception("%s: internal error", job.key)
+            log.exception("%s: internal error while it was at '%s'", job.key, laps.stage)
             message = f"internal error, please report it: {type(bug).__name__}: {bug}"
-            return PhotoResult(job.key, Outcome.FAILED, error=PhotoError("internal", message, ""))
-        return replace(result, seconds={"all": time.perf_counter() - start})
+            error = PhotoError("internal", message, laps.stage)
+        return PhotoResult(job.key, Outcome.FAILED, error=error, seconds=laps.seconds)
 
-    def _do(self, job: Job, tools: Tools, client: httpx.Client) -> PhotoResult:
+    def _do(self, job: Job, tools: Tools, client: httpx.Client, laps: _Laps) -> PhotoResult:
+        laps.start("read")
         photo = read_photo(job.source, max_pixels=self.max_pixels)
         assert photo.facts is not None
+        laps.start("detect")
         finds = find_all(photo, self.wishes, self.settings, tools, client, search_s=self.search_s)
-        regions = sum(len(find.quads) for find in finds)
+        laps.start("hide")
         hidden = hide_finds(photo, finds, self.settings, load_techniques(), allow_weak=self.allow_weak)
+        laps.start("write")
+        regions = sum(len(find.quads) for find in finds)
         if hidden is None:
             written = copy_clean(photo, job.destination, exiftool=tools.exiftool)
         else:
             mark = self._mark(tools, regions)
             written = write_photo(photo, hidden, job.destination, exiftool=tools.exiftool, mark=mark)
+        laps.start("")
+        counts = _counts(finds)
         return PhotoResult(
             job.key,
             Outcome.CLEAN if hidden is None else Outcome.BLURRED,
+            people=counts.people,
+            vehicles=counts.vehicles,
             regions=regions,
             projection=photo.facts.projection,
             way=written.way,
@@ -84,6 +96,7 @@ class AnonymiseWork:
             source_sha256=photo.facts.sha256,
             output_sha256=written.sha256,
             output_size=written.size,
+            seconds=laps.seconds,
         )
 
     def _mark(self, tools: Tools, regions: int) -> Mark:
@@ -92,3 +105,32 @@ class AnonymiseWork:
         # A server's models have a threshold of their own, which nobody here knows.
         least = self.settings.min_score if uses_own else 0.0
         return Mark(__version__, ", ".join(dict.fromkeys(names)), least, regions)
+
+
+def _counts(finds: Sequence[Find]) -> Counts:
+    """Count what our own model found; what the classes of others are, nobody here knows."""
+    own = [find for find in finds if find.wish.model.address == BUILT_IN]
+    return count_things(
+        [Region(quad, Label.from_word(find.wish.class_name), 1.0) for find in own for quad in find.quads]
+    )
+
+
+class _Laps:
+    """Wall time per stage.
+
+    Attributes:
+        stage: the one under way.
+        seconds: of those that are over.
+    """
+
+    def __init__(self) -> None:
+        self.stage = ""
+        self.seconds: dict[str, float] = {}
+        self._begun = time.perf_counter()
+
+    def start(self, stage: str) -> None:
+        """End the stage under way and begin another."""
+        now = time.perf_counter()
+        if self.stage:
+            self.seconds[self.stage] = now - self._begun
+        self.stage, self._begun = stage, now
