@@ -6,13 +6,14 @@ import os
 import re
 from pathlib import Path
 
-# Peak of one worker with the largest photos of the benchmark (11000x5500), rounded up.
-BYTES_PER_WORKER = 2 << 30
+# What a worker takes with a JPEG of 20 megapixels, rounded up. Larger ones are seen to photo by photo: `intake`.
+BYTES_PER_WORKER = 768 << 20
 
 # Of the memory that is free: the rest is for exiftool, this process, and what else starts meanwhile.
 SHARE = 0.85
 
 _CGROUP = Path("/sys/fs/cgroup")
+_PROC = Path("/proc")
 
 
 def share_cores(
@@ -60,12 +61,12 @@ def available_memory() -> int:
 
 def resident_memory(pid: int | None) -> int:
     """Return how many bytes a process takes now, 0 if that is unknown."""
-    pages = _read(Path(f"/proc/{pid}/statm")).split()
+    pages = _read(_PROC / str(pid) / "statm").split()
     return int(pages[1]) * os.sysconf("SC_PAGE_SIZE") if len(pages) > 1 else 0
 
 
 def _free_on_machine() -> int | None:
-    found = re.search(r"^MemAvailable:\s+(\d+) kB$", _read(Path("/proc/meminfo")), re.MULTILINE)
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", _read(_PROC / "meminfo"), re.MULTILINE)
     if found is not None:
         return int(found[1]) << 10
     try:
@@ -76,7 +77,7 @@ def _free_on_machine() -> int | None:
 
 def _groups() -> list[Path]:
     """Return the control groups (version 2) that this process is in, from its own up to the root that it can see."""
-    own = next((line[3:] for line in _read(Path("/proc/self/cgroup")).splitlines() if line.startswith("0::")), "/")
+    own = next((line[3:] for line in _read(_PROC / "self" / "cgroup").splitlines() if line.startswith("0::")), "/")
     group = _CGROUP / own.strip("/")
     return [folder for folder in (group, *group.parents) if folder == _CGROUP or _CGROUP in folder.parents]
 

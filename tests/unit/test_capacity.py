@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pii_blur.batch.capacity import BYTES_PER_WORKER, available_cores, available_memory, share_cores
+from pii_blur.batch import capacity
+from pii_blur.batch.capacity import (
+    BYTES_PER_WORKER,
+    SHARE,
+    available_cores,
+    available_memory,
+    resident_memory,
+    share_cores,
+)
 
 PLENTY = 1 << 40
 
@@ -51,6 +62,53 @@ def test_product_never_exceeds_cores_without_a_wish_for_workers(
     assert workers >= 1
     assert each >= 1
     assert workers * each <= max(cores, threads or 1)
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The control group of a service on a machine with 8 GiB free; what is above it is its slice and the root."""
+    processes, groups = tmp_path / "proc", tmp_path / "cgroup"
+    (processes / "self").mkdir(parents=True)
+    (processes / "self" / "cgroup").write_text("1:name=systemd:/old\n0::/system.slice/pii-blur.service\n")
+    (processes / "meminfo").write_text(f"MemTotal: 99999999 kB\nMemAvailable:   {8 << 20} kB\n")
+    monkeypatch.setattr(capacity, "_PROC", processes)
+    monkeypatch.setattr(capacity, "_CGROUP", groups)
+    group = groups / "system.slice" / "pii-blur.service"
+    group.mkdir(parents=True)
+    return group
+
+
+def limit(group: Path, most: str, taken: int = 0, cached: int = 0) -> None:
+    (group / "memory.max").write_text(f"{most}\n")
+    (group / "memory.current").write_text(f"{taken}\n")
+    (group / "memory.stat").write_text(f"anon 1\ninactive_file {cached}\n")
+
+
+def test_limit_of_a_service_or_container_counts(service: Path) -> None:
+    """A worker beyond it would be killed, whatever the machine has free."""
+    assert available_memory() == int(SHARE * (8 << 30))
+    limit(service, "max")
+    assert available_memory() == int(SHARE * (8 << 30))
+    limit(service, str(3 << 30), taken=1 << 30)
+    assert available_memory() == int(SHARE * (2 << 30))
+    limit(service, str(3 << 30), taken=2 << 30, cached=1 << 30)
+    assert available_memory() == int(SHARE * (2 << 30)), "files that were read are forgotten when memory is needed"
+    limit(service.parent, str(1 << 30))
+    assert available_memory() == int(SHARE * (1 << 30)), "of a slice above it too"
+
+
+def test_cores_of_a_service_count(service: Path) -> None:
+    """CPUQuota= and --cpus."""
+    (service / "cpu.max").write_text("100000 100000\n")
+    assert available_cores() == 1
+
+
+def test_memory_of_a_process_is_known_where_the_system_tells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """0 where it does not."""
+    if Path("/proc/self/statm").exists():
+        assert resident_memory(os.getpid()) > 1 << 20
+    monkeypatch.setattr(capacity, "_PROC", tmp_path)
+    assert resident_memory(os.getpid()) == 0
 
 
 def test_this_machine_has_something() -> None:

@@ -161,6 +161,33 @@ def test_stop_while_a_worker_dies_still_gives_its_photo_a_result(tmp_path: Path,
     assert set(found) == {file.name for file in record.glob("*.jpg")}
 
 
+class Crowded(FakeTask):
+    """Counts how many photos are in hand at a time."""
+
+    def __call__(self, job: Job) -> PhotoResult:
+        assert self.record is not None
+        here = self.record / f"busy-{job.key}"
+        here.touch()
+        try:
+            with (self.record / "crowds").open("a") as file:
+                file.write(f"{len(list(self.record.glob('busy-*')))}\n")
+            return super().__call__(job)
+        finally:
+            here.unlink()
+
+
+@pytest.mark.parametrize(("need", "most"), [(60, 1), (10**18, 1), (10, 2)])
+def test_photos_that_do_not_fit_together_are_done_one_after_the_other(
+    tmp_path: Path, record: Path, need: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bounded in bytes, not in photos. One that fits nowhere is done all the same."""
+    monkeypatch.setattr("pii_blur.batch.process_engine.resident_memory", lambda _: 0)
+    todo = jobs(tmp_path, *["blur"] * 6)
+    found = outcomes(ProcessEngine(2, memory=100).run(Crowded(record, seconds=0.1, need=need), todo))
+    assert set(found.values()) == {"blurred"}
+    assert max(map(int, (record / "crowds").read_text().split())) <= most
+
+
 def test_photo_that_hangs_fails_and_the_rest_goes_on(tmp_path: Path) -> None:
     """An unattended run must not stand still for ever."""
     found = outcomes(ProcessEngine(1, patience_s=8.0).run(FakeTask(), jobs(tmp_path, "hang", "blur")))
