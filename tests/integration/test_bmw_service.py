@@ -13,6 +13,7 @@ import pytest
 import requests
 from PIL import Image
 
+from pii_blur.settings import Settings
 from pii_blur.sphere.extent import FlatExtent
 from pii_blur.sphere.quad import SphereQuad
 from tests import inference_server as remote
@@ -20,7 +21,7 @@ from tests.bmw_client import BmwClient, info
 from tests.photos import with_tags
 from tests.plugins import install
 from tests.scenes import background, draw_people
-from tests.service import decoded, panorama, purple
+from tests.service import decoded, panorama, purple, running
 from tests.service_process import ServiceProcess, service_process
 
 SHAPE = {"success", "data", "error"}
@@ -68,6 +69,13 @@ def client(service: ServiceProcess, models: remote.InferenceServer) -> Iterator[
     there = BmwClient(service.address)
     yield there
     there.remove_all_urls()
+
+
+@pytest.fixture(scope="module")
+def weak_client() -> Iterator[BmwClient]:
+    """A client of a service whose operator permits hiding that can be undone."""
+    with running(allow_unblurred=True, hiding=Settings(views="fast")) as caller:
+        yield BmwClient(caller.address)
 
 
 @pytest.fixture(scope="module")
@@ -313,6 +321,21 @@ def test_requests_at_one_time_do_not_mix(client: BmwClient, photo: bytes) -> Non
     for number, answer in enumerate(answers):
         assert answer.status_code == 200, answer.text
         assert answer.content == (clean if number % 4 == 3 else expected[number % 3])
+
+
+@pytest.mark.parametrize(("technique", "degree"), [("blackening", 0.5), ("blurring", 0.1), ("pixelating", 0.05)])
+def test_weak_degrees_are_what_bmw_has_where_the_operator_wants_them(
+    photo: bytes, weak_client: BmwClient, technique: str, degree: float
+) -> None:
+    """Nothing is raised or refused then, and the check lets it pass."""
+    answer = weak_client.anonymize(photo, info(BUILT_IN, "person", technique, degree))
+    assert answer.status_code == 200, answer.text
+    assert "x-degree-raised" not in answer.headers
+    before, after = (decoded(data).astype(int) for data in (photo, answer.content))
+    people = purple(before)
+    assert np.abs(after - before)[people].mean() > 10
+    assert (after[..., 0] - after[..., 1])[people].mean() > 40  # their colour is left
+    error_of(weak_client.anonymize(photo, info(BUILT_IN, "person", "blackening", 0)), 422)
 
 
 def test_a_real_panorama_through_the_real_command(shared: Path, tmp_path: Path) -> None:

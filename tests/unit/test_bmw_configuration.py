@@ -68,6 +68,9 @@ def test_every_entry_is_checked_and_every_mistake_told() -> None:
         {"sensitive_info": [{**ENTRY, "anonymization_degree": -0.01}]},
         {"sensitive_info": [{**ENTRY, "model_name": "a\nb"}]},
         {"sensitive_info": [{**ENTRY, "url": 5}]},
+        {"sensitive_info": [{**ENTRY, "class_name": "\ud800"}]},
+        {"sensitive_info": [{**ENTRY, "\ud800": 5}]},
+        b'{"\\ud800": 1, "\\ud800": 2}',
         b"",
         b"\xff\xfe",
         b"{",
@@ -79,7 +82,9 @@ def test_every_entry_is_checked_and_every_mistake_told() -> None:
 )
 def test_what_is_not_as_it_must_be_is_refused(wrong: Any) -> None:
     """Also what other readers would let pass: unknown names, words for numbers, infinite ones."""
-    assert mistakes(wrong)
+    told = mistakes(wrong)
+    assert told
+    assert "\n".join(told).encode()
 
 
 def test_a_list_that_stands_twice_is_refused() -> None:

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.responses import StreamingResponse
 from PIL import Image
 
-from pii_blur.http.bmw.pictures import read_masks
+from pii_blur.http.bmw.pictures import parts, read_masks
 from pii_blur.http.bmw.server import InferenceServer, ServerFailure, open_client
 from tests import inference_server as remote
 
@@ -102,6 +103,7 @@ def test_a_server_that_drips_is_given_up(state: remote.InferenceServer, server: 
         [{"ObjectClassName": "face", "coordinates": {"left": 1, "top": 1, "right": 5}}],
         [{"ObjectClassName": "face", "coordinates": {"left": 1, "top": 1, "right": 5, "bottom": "9"}}],
         [{"ObjectClassName": "face", "coordinates": {"left": 1, "top": 1, "right": 5, "bottom": 1e300}}],
+        [{}] * 2001,
         [{"ObjectClassName": 7, "coordinates": {"left": 1, "top": 1, "right": 5, "bottom": 9}}],
     ],
 )
@@ -128,6 +130,15 @@ def test_a_mask_that_is_no_png_is_refused(png: bytes) -> None:
     """And not taken for an empty one."""
     with pytest.raises(ValueError, match="PNG"):
         read_masks(png, 64, {"face": 1}, [])
+
+
+def test_a_mask_of_specks_takes_no_more_memory_than_one() -> None:
+    """A part holds its own pixels, not the whole view again."""
+    mask = np.zeros((640, 640), np.bool_)
+    mask[::9, ::9] = True
+    found = list(parts(mask, 3))
+    assert len(found) == mask.sum()
+    assert sum(part.inside.size for part in found) <= mask.size
 
 
 def _png() -> bytes:

@@ -64,7 +64,7 @@ def read_masks(
 
 
 class Part(NamedTuple):
-    """A connected part of a mask: box x0 y0 x1 y1 (edges) in the mask's pixels, and which of them belong to it."""
+    """A connected part of a mask: its box x0 y0 x1 y1 (edges) in the mask's pixels, and which in that belong to it."""
 
     box: tuple[int, int, int, int]
     inside: Flags
@@ -76,5 +76,5 @@ def parts(mask: Flags, margin: int) -> Iterator[Part]:
     wide = cv2.dilate(mask.astype(np.uint8), kernel)
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(wide, connectivity=8)
     for number, (left, top, width, height, _) in enumerate(boxes[1:], start=1):
-        box = int(left), int(top), int(left + width), int(top + height)
-        yield Part(box, labels == number)
+        right, bottom = left + width, top + height
+        yield Part((int(left), int(top), int(right), int(bottom)), labels[top:bottom, left:right] == number)

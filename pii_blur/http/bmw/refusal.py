@@ -19,7 +19,8 @@ class Mistakes(Refusal):
 
     def __init__(self, details: Sequence[str]) -> None:
         super().__init__(422, "configuration", ASK_METHODS)
-        self.details = list(details)
+        # JSON may hold halves of characters, which no answer can.
+        self.details = [what.encode("utf-8", "backslashreplace").decode() for what in details]
 
 
 def refused_body(refusal: Refusal) -> dict[str, Any]:

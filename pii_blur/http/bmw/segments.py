@@ -33,13 +33,13 @@ def draw_part(part: Part, quad: SphereQuad, view: View, extent: Extent, mask: Fl
         extent: of the photo.
         mask: changed in place.
     """
-    side = part.inside.shape[0]
+    height, width = part.inside.shape
     for window in (portion for whole in quad.windows(extent) for portion in _portions(whole)):
         u, v = np.meshgrid(np.arange(window.left, window.right) + 0.5, np.arange(window.top, window.bottom) + 0.5)
         points = view.to_points(extent.to_directions(np.stack([u, v], axis=-1)))
-        places = np.floor(np.nan_to_num(points, nan=-1.0)).clip(-1, side).astype(np.int32)
+        places = np.floor(np.nan_to_num(points - part.box[:2], nan=-1.0)).clip(-1, max(height, width)).astype(np.int32)
         columns, rows = places[..., 0], places[..., 1]
-        shown = (columns >= 0) & (columns < side) & (rows >= 0) & (rows < side)
+        shown = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
         shown[shown] = part.inside[rows[shown], columns[shown]]
         mask[window.top : window.bottom, window.left : window.right] |= shown
 

@@ -22,6 +22,7 @@ CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 60.0
 _MAX_TEXT, _MAX_PICTURE = 4 << 20, 16 << 20
 _MAX_NAMES = 10_000
+_MAX_BOXES = 2000
 _MAX_EDGE = 1e6
 _KEPT_OPEN_S = 1.0  # less than servers do: one that closes while it is asked again would look like a failure
 
@@ -111,8 +112,8 @@ class InferenceServer:
         """Return what a detection model finds in a picture."""
         data = self._data(_path(model, "predict"), png)
         boxes = data.get("bounding-boxes") if isinstance(data, dict) else None
-        if not isinstance(boxes, list):
-            raise self.wrong("answers without a list of bounding-boxes")
+        if not isinstance(boxes, list) or len(boxes) > _MAX_BOXES:
+            raise self.wrong(f"answers without a list of bounding-boxes, or with more than {_MAX_BOXES}")
         return [self._box(entry) for entry in boxes]
 
     def inference(self, model: str, png: bytes) -> bytes:

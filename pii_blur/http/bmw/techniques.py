@@ -35,6 +35,8 @@ _LEAST_FACTOR, _MOST_FACTOR = 0.05, 8.0
 # them was seen to before.
 _FINE = Strength(CELLS / 32, allow_weak=True)
 
+_SAID = 200  # letters of another package's error: what it holds, nobody knows
+
 WEAK_BLACK = (
     "blackening with a degree under 1 is see-through: what it covers can be seen again; use 1, or have the operator "
     "permit weak hiding"
@@ -176,7 +178,9 @@ def _checked(name: str, function: Function, degree: float) -> Method:
         try:
             result = function(patch.copy(), degree)
         except Exception as error:  # whatever another package does
-            message = f"the technique {name} failed with degree {degree:g}: {type(error).__name__}: {error}"
+            message = (
+                f"the technique {name} failed with degree {degree:g}: {type(error).__name__}: {str(error)[:_SAID]}"
+            )
             raise PhotoFailure(message, "technique") from error
         if not isinstance(result, np.ndarray) or result.shape != patch.shape or result.dtype != np.uint8:
             what = f"{result.dtype} {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
