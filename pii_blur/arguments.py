@@ -181,6 +181,16 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
         ),
         _switch("watch", "stay, and do the photos that come, until a signal"),
         Option("rescan", "look for new photos at least so often while watching", parse_number, "SECONDS", "60"),
+        Option(
+            "tries",
+            "how often a photo may fail before it is given up until it changes; 0: no end",
+            parse_whole,
+            "N",
+            "3",
+        ),
+        Option("quarantine", "keep a hard link to, or a copy of, each photo that was given up", parse_path, "DIR"),
+        Option("done", "move the originals of finished photos here", parse_path, "DIR", rival="delete-source"),
+        _switch("delete-source", "delete the originals of finished photos", rival="done"),
         Option("journal", "keep the journal here (default: OUTPUT/.pii-blur)", parse_path, "DIR"),
     ),
     "reporting": (

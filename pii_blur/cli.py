@@ -24,11 +24,18 @@ from pii_blur.errors import ExitCode, RunFailure, UsageFailure
 from pii_blur.models_command import run_models
 from pii_blur.progress import BarProgress, LineProgress
 from pii_blur.serve_command import run_serve
+from pii_blur.status_command import run_report, run_status
 from pii_blur.streams import exit_code_kept, logging_to, stdout_for_results
 
 log = logging.getLogger(__name__)
 
-SUBCOMMANDS: dict[str, Callable[[list[str]], int]] = {"config": run_config, "models": run_models, "serve": run_serve}
+SUBCOMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "config": run_config,
+    "models": run_models,
+    "report": run_report,
+    "serve": run_serve,
+    "status": run_status,
+}
 """Further commands by name. What reads as `INPUT OUTPUT PROB` is the main job, even where INPUT is named like one."""
 
 
@@ -126,6 +133,8 @@ def _show_plan(plan: Plan, command: Command, results: TextIO) -> ExitCode:
         "wait": [photo.key for photo in plan.waiting],
         "fail": [problem.key for problem in plan.problems],
     }
+    if command.done or command.delete_source:
+        keys["retire"] = [photo.key for photo in plan.retiring]
     if command.json:
         _print_json({"schema": SCHEMA, "exit_code": 0, "error": "", "plan": keys | {"skip": plan.finished}}, results)
         return ExitCode.OK

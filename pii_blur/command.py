@@ -52,6 +52,10 @@ class Command:
     threads: int | None
     device: str
     journal: Path | None
+    tries: int
+    quarantine: Path | None
+    done: Path | None
+    delete_source: bool
     force: bool
     dry_run: bool
     allow_empty: bool
@@ -108,6 +112,10 @@ class Command:
             watch=self.watch,
         )
         options = _name("--trust-mark with --from-detections", lambda: replace(options, trust_mark=self.trust_mark))
+        options = _name("--tries", lambda: replace(options, tries=self.tries))
+        options = _name("--quarantine", lambda: replace(options, quarantine=self.quarantine))
+        options = replace(options, done=self.done)
+        options = _name("--delete-source", lambda: replace(options, delete_source=self.delete_source))
         options = _name("--workers", lambda: replace(options, workers=workers))
         options = _name("--settle", lambda: replace(options, settle=self.settle))
         options = _name("--rescan", lambda: replace(options, rescan=self.rescan))

@@ -27,6 +27,7 @@ class ExitCode(enum.IntEnum):
     SOME_PHOTOS_FAILED = 4
     NO_PHOTOS = 5
     CANNOT_WRITE = 6
+    OVERDUE = 7
     ALREADY_RUNNING = 75
     HANGUP = 129
     INTERRUPTED = 130

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pii_blur.batch.jobs import FoundPhoto
-from pii_blur.results import Outcome
+from pii_blur.results import Outcome, PhotoError
 
 STARTED = "started"
 """The outcome of a line that announces a photo, before anything of it can appear in OUTPUT."""
@@ -87,42 +87,53 @@ class Entry:
     """The newest line about one photo, as far as it must be remembered.
 
     Attributes:
-        line: its number.
         outcome: an `Outcome`, or `STARTED`.
         origin: digest of the INPUT that the photo was in, empty if unknown.
         made: what the line says of the photo, and of its result if it is done.
         earlier: of a photo that failed or was only started, the result from before that lay in OUTPUT.
         before: of a photo that was only started, what lay at its destination, see `look`.
+        tries: how often in a row the photo has failed as it is, see `Journal.given_up`.
+        version: of the program that tried.
+        error: why it failed.
     """
 
-    line: int
     outcome: str
     origin: str
     made: Made
     earlier: Made | None
     before: str
+    tries: int
+    version: str
+    error: PhotoError | None
 
     @classmethod
-    def from_json(cls, line: int, record: dict[str, Any]) -> Entry:
+    def from_json(cls, record: dict[str, Any]) -> Entry:
         """Read a line.
 
         Raises:
             KeyError, TypeError, ValueError: it makes no sense.
         """
-        earlier = record.get("earlier")
+        earlier, error = record.get("earlier"), record.get("error")
         return cls(
-            line,
             sys.intern(str(record["outcome"])),
             sys.intern(str(record.get("input", ""))),
             Made.from_json(record),
             Made.from_json(earlier) if earlier is not None else None,
             str(record.get("before", "")),
+            int(record.get("tries", 0)),
+            sys.intern(str(record.get("version", ""))),
+            PhotoError(str(error["code"]), str(error["message"]), str(error["stage"])) if error else None,
         )
 
     @property
     def is_done(self) -> bool:
         """Whether the photo was done."""
         return self.outcome in _DONE
+
+    def tries_of(self, photo: FoundPhoto, recipe: Recipe, version: str) -> int:
+        """Return how often in a row `photo`, as it is now, has failed this way with this version of the program."""
+        is_same = self.made.is_of(photo) and self.made.recipe.hides_like(recipe) and self.version == version
+        return self.tries if is_same else 0
 
     def result_at(self, destination: Path) -> Made | None:
         """Return what is known of the file at `destination` if it is our result, else None.

@@ -20,6 +20,9 @@ PASSING = frozenset(
 )
 """Codes of failures that say nothing about the photo: a disk, a program or the machine was the reason."""
 
+OF_THE_PLACE = frozenset({"missing", "permission", "unreadable", "changed", "detections", "preview", "write"})
+"""Codes of failures that cost next to nothing and end when somebody mends the place: no try of a photo is used up."""
+
 
 def may_stay(earlier: Made, error: PhotoError, photo: FoundPhoto, recipe: Recipe) -> bool:
     """Whether the earlier result of a photo stays in OUTPUT though the photo has just failed.

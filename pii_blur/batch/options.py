@@ -28,6 +28,10 @@ class RunOptions:
         settle: seconds for which a photo must have been left alone before it is touched.
         workers: processes; 0 works in this process, for debugging.
         trust_mark: copy photos that carry this program's mark instead of processing them.
+        tries: how often a photo may fail as it is before it is not tried any more; 0 for no end.
+        quarantine: folder that gets a hard link to what is not tried any more, or a copy of it, or None.
+        done: folder to which the originals of finished photos are moved, or None.
+        delete_source: delete the originals of finished photos.
         force: do everything again, whatever the journal says.
         dry_run: find out what would be done, write nothing at all.
         allow_empty: an INPUT without photos is no error.
@@ -46,6 +50,10 @@ class RunOptions:
     settle: float = 10.0
     workers: int = 1
     trust_mark: bool = False
+    tries: int = 3
+    quarantine: Path | None = None
+    done: Path | None = None
+    delete_source: bool = False
     force: bool = False
     dry_run: bool = False
     allow_empty: bool = False
@@ -59,6 +67,12 @@ class RunOptions:
             raise ValueError(f"rescan is a number of seconds, 1 or more, not {self.rescan:g}")
         if self.workers < 0:
             raise ValueError(f"workers is 0 or more, not {self.workers}")
+        if self.tries < 0:
+            raise ValueError(f"tries is 0 or more, not {self.tries}")
+        if self.quarantine is not None and not self.tries:
+            raise ValueError("where photos are tried for ever (--tries 0), none is ever put into quarantine")
+        if self.done is not None and self.delete_source:
+            raise ValueError("originals can be moved or deleted, not both")
         if self.trust_mark and self.side.from_detections is not None:
             raise ValueError("they contradict each other for a photo that has both")
         if not self.extensions:
@@ -66,6 +80,11 @@ class RunOptions:
         for extension in self.extensions:
             if not extension or "." in extension or "/" in extension or extension != extension.strip():
                 raise ValueError(f"'{extension}' is not a file name ending such as jpg")
+
+    @property
+    def retires(self) -> bool:
+        """Whether the originals of finished photos are moved or deleted."""
+        return self.done is not None or self.delete_source
 
     @property
     def state_folder(self) -> Path:

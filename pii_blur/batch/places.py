@@ -57,6 +57,7 @@ def find_places(options: RunOptions) -> Places:
         places = Places(source.parent, output, source.name)
         _check_single_photo(source, options)
     _check_side_folders(options, places)
+    _check_folders_of_originals(options, places)
     return places
 
 
@@ -122,6 +123,18 @@ def _check_side_folders(options: RunOptions, places: Places) -> None:
             )
         if side.detections is not None and _is_same(side.detections, side.from_detections):
             raise UsageFailure("--detections and --from-detections must be two folders: the second is only read")
+
+
+def _check_folders_of_originals(options: RunOptions, places: Places) -> None:
+    for name, folder in (("--quarantine", options.quarantine), ("--done", options.done)):
+        if folder is None:
+            continue
+        # PRIVACY: what lies there shows people; OUTPUT is what gets published.
+        if is_within(folder, options.output) or is_within(options.output, folder):
+            raise UsageFailure(f"{name} '{folder}' and OUTPUT must lie apart: originals show people")
+        _refuse_within_input(name, folder, places)
+        if is_within(places.root, folder):
+            raise UsageFailure(f"{name} '{folder}' contains INPUT; give a folder elsewhere")
 
 
 def _refuse_within_input(name: str, folder: Path, places: Places) -> None:

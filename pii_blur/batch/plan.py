@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pii_blur.batch.entry import Recipe
@@ -14,7 +14,7 @@ from pii_blur.batch.lock import FILE_NAME as LOCK_NAME
 from pii_blur.batch.options import RunOptions
 from pii_blur.batch.places import Places
 from pii_blur.errors import NoPhotos, UsageFailure
-from pii_blur.results import PhotoResult, SideFiles
+from pii_blur.results import Outcome, PhotoError, PhotoResult, SideFiles
 
 
 @dataclass
@@ -25,7 +25,9 @@ class Plan:
         pending: photos to do, in order.
         waiting: photos that changed a moment ago.
         finished: how many need nothing.
-        problems: failed results for what looked like a photo but cannot be one.
+        problems: failed results for what looked like a photo but cannot be one, or has failed too often.
+        given_up: keys of those that have failed too often.
+        retiring: finished photos whose originals are to be moved or deleted, if that was asked for.
         ignored: files that are no photos, by ending.
     """
 
@@ -33,6 +35,8 @@ class Plan:
     waiting: list[FoundPhoto] = field(default_factory=list)
     finished: int = 0
     problems: list[PhotoResult] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+    retiring: list[FoundPhoto] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -64,20 +68,30 @@ def make_plan(options: RunOptions, places: Places, journal: Journal, run_digest:
     plan = Plan()
     scan = PhotoScan(places, options.extensions, fold_case=_folds_case(options))
     owners = _Owners(journal)
+    foreign = []
     for photo in scan:
+        error = None
         if options.force:
             is_finished = is_foreign = False
         else:
             owners.see(photo)
-            is_finished = _is_finished(photo, options, places, journal, run_digest)
+            recipe = recipe_for(photo.key, options.side, run_digest)
+            is_finished = _is_finished(photo, options, places, journal, recipe)
             is_foreign = not is_finished and journal.is_foreign(photo.key, places.job(photo.key).destination)
+            error = journal.given_up(photo, recipe, options.tries)
         if is_finished:
             plan.finished += 1
+            if options.retires:
+                plan.retiring.append(photo)
         elif is_foreign:
             plan.problems.append(not_ours(photo.key))
+            foreign.append(photo.key)
+        elif error is not None:
+            plan.problems.append(_given_up(photo.key, error))
+            plan.given_up.append(photo.key)
         else:
             (plan.pending if is_settled(photo, options.settle, now_ns) else plan.waiting).append(photo)
-    owners.check(options, [problem.key for problem in plan.problems])
+    owners.check(options, foreign)
     plan.problems = scan.problems + plan.problems
     plan.ignored = dict(scan.ignored)
     if not plan.total and not options.allow_empty:
@@ -90,6 +104,11 @@ def not_ours(key: str) -> PhotoResult:
     """Return the failure of a photo whose destination holds something that is not its result."""
     message = "OUTPUT holds a file of this name that is not its result, or was changed since; move it away, or --force"
     return failed(key, "not_ours", message)
+
+
+def _given_up(key: str, error: PhotoError) -> PhotoResult:
+    message = f"{error.message} (it is not tried any more until it changes; see --tries)"
+    return PhotoResult(key, Outcome.FAILED, error=replace(error, message=message))
 
 
 class _Owners:
@@ -151,8 +170,7 @@ def recipe_for(key: str, side: SideFiles, run_digest: str) -> Recipe:
     return Recipe(run_digest, given, frozenset(extras))
 
 
-def _is_finished(photo: FoundPhoto, options: RunOptions, places: Places, journal: Journal, run_digest: str) -> bool:
-    recipe = recipe_for(photo.key, options.side, run_digest)
+def _is_finished(photo: FoundPhoto, options: RunOptions, places: Places, journal: Journal, recipe: Recipe) -> bool:
     return journal.is_finished(photo, places.job(photo.key).destination, recipe) and all(
         file.is_file() for file in _extra_files(options.side, photo.key)
     )

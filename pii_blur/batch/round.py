@@ -17,6 +17,7 @@ from pii_blur.batch.failing import may_stay, without_paths
 from pii_blur.batch.jobs import FoundPhoto, failed
 from pii_blur.batch.journal import Journal
 from pii_blur.batch.options import RunOptions
+from pii_blur.batch.originals import Originals
 from pii_blur.batch.places import Places
 from pii_blur.batch.plan import Plan, not_ours, recipe_for
 from pii_blur.batch.stopping import StopOnSignals
@@ -58,6 +59,7 @@ class Round:
         journal: Journal,
         *,
         anchors: Anchors,
+        originals: Originals,
         run_digest: str,
         progress: Progress | None,
     ) -> None:
@@ -66,6 +68,7 @@ class Round:
         self._places = places
         self._journal = journal
         self._anchors = anchors
+        self._originals = originals
         self._run_digest = run_digest
         self._progress = progress
         self._in_hand: dict[str, tuple[FoundPhoto, Recipe]] = {}
@@ -83,11 +86,14 @@ class Round:
         try:
             for problem in plan.problems:
                 self._report(problem)
+            for key in plan.given_up:
+                self._originals.quarantine(key)
             # Those that were being written come last: by then most of them are complete.
             with closing(engine.run(task, self._jobs(chain(plan.pending, plan.waiting)))) as results:
                 for result in results:
                     self._finish(result)
             self._account_for_lost_jobs()
+            self._retire_earlier(plan.retiring, signals)
         except KeyboardInterrupt:
             log.warning("stopped at once; the photos in hand were abandoned and will be done by the next run")
         except RunFailure as failure:
@@ -147,8 +153,24 @@ class Round:
             earlier = self._withdraw(job, result.error, photo, recipe)
         self._journal.append(result, photo, recipe, earlier)
         self._report(result)
-        if result.error is not None:
-            check_still_writable(self._options.written_folders, photo.size)
+        if result.error is None:
+            self._retire(photo, result.source_sha256, result.output_sha256)
+            return
+        if self._journal.given_up(photo, recipe, self._options.tries) is not None:
+            self._originals.quarantine(job.key)
+        check_still_writable(self._options.written_folders, photo.size)
+
+    def _retire(self, photo: FoundPhoto, source_sha256: str, output_sha256: str) -> None:
+        if reason := self._originals.retire(photo, source_sha256, output_sha256):
+            self.summary.kept[photo.key] = reason
+
+    def _retire_earlier(self, photos: list[FoundPhoto], signals: StopOnSignals) -> None:
+        """Do so with photos that earlier runs have finished, one of which may have been killed before it could."""
+        checksums = self._journal.checksums({photo.key for photo in photos})
+        for photo in photos:
+            if signals.exit_code is not ExitCode.OK:
+                return
+            self._retire(photo, *checksums.get(photo.key, ("", "")))
 
     def _report(self, result: PhotoResult) -> None:
         self.summary.add(result)

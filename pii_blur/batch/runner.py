@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 
 from pii_blur.batch.anchors import Anchors
 from pii_blur.batch.engine import Engine, Task
 from pii_blur.batch.journal import Journal
+from pii_blur.batch.last_run import write_last_run
 from pii_blur.batch.lock import hold_lock
 from pii_blur.batch.options import RunOptions
+from pii_blur.batch.originals import Originals
 from pii_blur.batch.places import Places, find_places, is_within
 from pii_blur.batch.plan import Plan, make_plan
 from pii_blur.batch.process_engine import make_engine
@@ -74,17 +76,22 @@ def run_batch(
     engine = engine or make_engine(options.workers)
     with ExitStack() as stack:
         signals, places, journal = _take_hold(stack, options, engine.stop)
-        plan = make_plan(options, places, journal, run_digest, time.time_ns())
-        anchors = _make_ready(stack, options, places, journal)
-        batch = Round(options, places, journal, anchors=anchors, run_digest=run_digest, progress=progress)
+        originals = Originals(options, places)
+        with _noted(options, journal):
+            plan = make_plan(options, places, journal, run_digest, time.time_ns())
+            anchors = _make_ready(stack, options, places, journal, originals)
+        batch = Round(
+            options, places, journal, anchors=anchors, originals=originals, run_digest=run_digest, progress=progress
+        )
         batch.run(plan, task, engine, signals)
         batch.summary.seconds = time.monotonic() - started
+        write_last_run(options.journal_folder, batch.summary)
         return batch.summary
 
 
 def _watch(options: RunOptions, task: Task, *, run_digest: str, progress: Progress | None) -> Summary:
     """Do all photos of INPUT that are not finished, stay, and do those that come, until a signal."""
-    started = time.monotonic()
+    busy_s = 0.0
     options = replace(options, allow_empty=True)
     vigil = Vigil(progress)
     with ExitStack() as stack:
@@ -94,16 +101,29 @@ def _watch(options: RunOptions, task: Task, *, run_digest: str, progress: Progre
             raise UsageFailure(f"--watch needs a folder; INPUT '{options.input}' is a single photo")
         # Before the first look, so that nothing that comes after it is missed.
         stack.enter_context(watching(places.root, alarm))
-        plan = make_plan(options, places, journal, run_digest, time.time_ns())
-        anchors = _make_ready(stack, options, places, journal)
+        originals = Originals(options, places)
+        with _noted(options, journal):
+            plan = make_plan(options, places, journal, run_digest, time.time_ns())
+            anchors = _make_ready(stack, options, places, journal, originals)
         log.info("watching INPUT; Ctrl-C or SIGTERM ends it")
         try:
             while True:
                 engine = make_engine(options.workers)
                 alarm.stop_with(engine.stop)
-                batch = Round(options, places, journal, anchors=anchors, run_digest=run_digest, progress=vigil)
+                batch = Round(
+                    options,
+                    places,
+                    journal,
+                    anchors=anchors,
+                    originals=originals,
+                    run_digest=run_digest,
+                    progress=vigil,
+                )
+                started = time.monotonic()
                 batch.run(vigil.without_failed(plan), task, engine, signals)
+                busy_s += time.monotonic() - started if vigil.has_done_any else 0
                 vigil.end_round(batch.summary)
+                _note(options, vigil, busy_s)
                 if batch.summary.stopped_by is not ExitCode.OK:
                     break
                 if vigil.has_done_any:
@@ -116,9 +136,27 @@ def _watch(options: RunOptions, task: Task, *, run_digest: str, progress: Progre
                     plan = make_plan(options, places, journal, run_digest, time.time_ns())
         except RunFailure as failure:
             vigil.stop(failure)
+        return _note(options, vigil, busy_s)
+
+
+def _note(options: RunOptions, vigil: Vigil, busy_s: float) -> Summary:
+    """Write down how a watch stands, so that others see that it is alive, and return it."""
     summary = vigil.summary()
-    summary.seconds = time.monotonic() - started
+    summary.seconds = busy_s
+    write_last_run(options.journal_folder, summary)
     return summary
+
+
+@contextmanager
+def _noted(options: RunOptions, journal: Journal) -> Iterator[None]:
+    """Write down that a run could not begin, where others have begun before it."""
+    try:
+        yield
+    except RunFailure as failure:
+        if not journal.is_new:
+            stopped = Summary(stopped_by=failure.exit_code, stop_reason=str(failure))
+            write_last_run(options.journal_folder, stopped)
+        raise
 
 
 def _take_hold(
@@ -135,10 +173,13 @@ def _take_hold(
     return signals, places, journal
 
 
-def _make_ready(stack: ExitStack, options: RunOptions, places: Places, journal: Journal) -> Anchors:
+def _make_ready(
+    stack: ExitStack, options: RunOptions, places: Places, journal: Journal, originals: Originals
+) -> Anchors:
     """Make sure that everything can be written, and clear away what a killed run has left."""
     journal.open(__version__)
     check_writable(options.written_folders)
+    originals.prepare()
     sweep(options.output)
     stack.callback(sweep, options.output)  # again at the end: workers may have been killed in between
     return Anchors(places)

@@ -32,6 +32,7 @@ class Summary:
         failures: the failed results.
         waiting: keys of photos that changed a moment ago.
         ignored: files that are no photos, by ending.
+        kept: why originals stay though they were to be moved or deleted, by key.
         seconds: wall time of the run.
         stopped_by: exit code of what ended the run early, or OK.
         stop_reason: the same in words.
@@ -44,6 +45,7 @@ class Summary:
     failures: list[PhotoResult] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
+    kept: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     stopped_by: ExitCode = ExitCode.OK
     stop_reason: str = ""
@@ -68,12 +70,13 @@ class Summary:
         """What the process returns."""
         if self.stopped_by is not ExitCode.OK:
             return self.stopped_by
-        return ExitCode.SOME_PHOTOS_FAILED if self.failures else ExitCode.OK
+        return ExitCode.SOME_PHOTOS_FAILED if self.failures or self.kept else ExitCode.OK
 
     def line(self) -> str:
         """Return the closing line."""
         counts = ", ".join(f"{word} {self.counts[outcome]}" for outcome, word in WORDS.items())
         left = f", left for the next run {self.left}" if self.left else ""
+        left += f", originals that had to stay {len(self.kept)}" if self.kept else ""
         return f"{counts}{left}; hidden: {count(self.people, 'person', 'people')}, {count(self.vehicles, 'vehicle')}"
 
     def to_json(self) -> dict[str, Any]:
@@ -93,6 +96,7 @@ class Summary:
             "failures": failures,
             "waiting": sorted(self.waiting),
             "ignored": dict(sorted(self.ignored.items())),
+            "kept": [{"photo": key, "message": reason} for key, reason in sorted(self.kept.items())],
             "seconds": round(self.seconds, 3),
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 
 from pii_blur.batch.jobs import FoundPhoto
@@ -12,7 +13,7 @@ from pii_blur.batch.options import RunOptions
 from pii_blur.batch.plan import Plan
 from pii_blur.batch.round import Progress
 from pii_blur.batch.summary import Summary
-from pii_blur.errors import ExitCode, RunFailure
+from pii_blur.errors import RunFailure
 from pii_blur.results import Outcome, PhotoResult
 
 RETRY_S = 3600.0
@@ -92,6 +93,7 @@ class Vigil:
         """Take over what a round says of itself as a whole."""
         self._is_waiting = bool(summary.waiting)
         self._summary.waiting = summary.waiting
+        self._summary.kept = summary.kept
         self._summary.stopped_by, self._summary.stop_reason = summary.stopped_by, summary.stop_reason
 
     def stop(self, failure: RunFailure) -> None:
@@ -115,11 +117,10 @@ class Vigil:
         return max(LEAST_PAUSE_S, LOOKING_SHARE * self._looking_s)
 
     def summary(self) -> Summary:
-        """Return what became of every photo that was there at any time of the watch."""
+        """Return what became of every photo that was there at any time of the watch, so far."""
+        summary = deepcopy(self._summary)
         for result, _, _ in self._failed.values():
-            self._summary.add(result)
-        self._summary.counts[Outcome.WAITING] = len(self._summary.waiting)
-        self._summary.total = self._summary.counts.total()
-        if self._summary.stopped_by is ExitCode.OK:
-            raise AssertionError("a watch ends only when something stops it")
-        return self._summary
+            summary.add(result)
+        summary.counts[Outcome.WAITING] = len(summary.waiting)
+        summary.total = summary.counts.total()
+        return summary

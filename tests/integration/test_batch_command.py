@@ -54,10 +54,11 @@ def test_good_photos_are_done_and_the_bad_one_is_nowhere(source: Path) -> None:
     assert code == 4, log
     assert (photos["done"], photos["failed"], photos["total"]) == (2, 1, 3)
     files = {file.relative_to(output).as_posix() for file in output.rglob("*") if file.is_file()}
-    assert files == {"a.jpg", "sub/B.JPG", ".pii-blur/journal.jsonl", ".pii-blur/lock"}
+    state = {f".pii-blur/{name}" for name in ("journal.jsonl", "last-run.json", "lock")}
+    assert files == {"a.jpg", "sub/B.JPG"} | state
     assert (output / "a.jpg").read_bytes() != (source / "a.jpg").read_bytes()
 
-    told = log + (output / ".pii-blur" / "journal.jsonl").read_text()
+    told = log + "".join((output / ".pii-blur" / name).read_text() for name in ("journal.jsonl", "last-run.json"))
     assert str(source.parent) not in told, "a path of this machine"
     assert not re.search("yaw|pitch|corner|box|latitude|longitude|Traceback", told, re.IGNORECASE)
 

@@ -243,6 +243,17 @@ def test_dry_run_lists_and_writes_nothing(
     assert not (source.parent / "out").exists()
 
 
+def test_dry_run_lists_originals_that_would_go(
+    source: Path, opened: list[Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before somebody lets 10,000 of them be deleted."""
+    assert run(source, "40") == 0
+    capsys.readouterr()
+    assert run(source, "40", "--dry-run", "--delete-source") == 0
+    assert capsys.readouterr().out.splitlines() == ["retire a.jpg", "retire b.jpg"]
+    assert (source / "a.jpg").exists()
+
+
 def test_quiet_says_nothing_unless_something_is_wrong(
     source: Path, opened: list[Settings], capsys: pytest.CaptureFixture[str]
 ) -> None:

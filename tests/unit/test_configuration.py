@@ -12,13 +12,13 @@ from pii_blur import cli
 from pii_blur.arguments import OPTIONS, OTHER_VARIABLES, Option
 from pii_blur.command import Command
 from pii_blur.labels import Label
+from pii_blur.values import parse_number, parse_whole
 
 ROOT = Path(__file__).resolve().parents[2]
 
 EXAMPLES = {
-    **{"input": "in", "output": "out", "prob": "37.5", "classes": "car,bus", "threshold": "person=25,car=60"},
-    **{"model": "other", "strength": "2", "grow": "1.5", "obfuscation-kernel": "65,3,19", "workers": "3"},
-    **{"threads": "2", "image-extensions": "jpg,tif", "settle": "2.5"},
+    **{"prob": "37.5", "classes": "car,bus", "threshold": "person=25,car=60", "obfuscation-kernel": "65,3,19"},
+    "image-extensions": "jpg,tif",
 }
 
 
@@ -26,6 +26,8 @@ def example(option: Option) -> str:
     """Return a text that is good for an option and is not its default."""
     if option.is_switch:
         return "true" if option.default == "false" else "false"
+    if option.parse in (parse_number, parse_whole):
+        return "7"
     choices = [choice for choice in option.choices if choice != option.default]
     return choices[-1] if choices else EXAMPLES.get(option.name, "some/where")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -218,7 +219,7 @@ def test_lines_hold_counts_and_no_positions(tmp_path: Path) -> None:
     assert fields == {
         *("key", "outcome", "people", "vehicles", "regions", "error", "projection", "way", "removed", "seconds"),
         *("source_sha256", "output_sha256", "output_size", "settings_digest", "model_sha256"),
-        *("size", "mtime_ns", "run", "given", "extras", "input"),
+        *("size", "mtime_ns", "run", "given", "extras", "input", "time"),
     }
     journal = reopened(tmp_path)
     journal.open("1.2.3")
@@ -226,7 +227,7 @@ def test_lines_hold_counts_and_no_positions(tmp_path: Path) -> None:
     journal.start(PHOTO, tmp_path / "out", RECIPE)
     journal.close()
     fields = set().union(*(json.loads(line) for line in file.read_text().splitlines()[2:]))
-    assert {"earlier", "before"} <= fields
+    assert {"earlier", "before", "tries", "version"} <= fields
     assert all(f"`{field}`" in documented.read_text(encoding="utf-8") for field in fields)
 
 
@@ -243,14 +244,99 @@ def test_any_name_survives(tmp_path_factory: pytest.TempPathFactory, key: str, g
 
 def test_superseded_lines_go_and_the_newest_stay(tmp_path: Path, result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A journal that was written for months does not grow for ever."""
-    monkeypatch.setattr(journal_module, "COMPACT_FROM", 10)
     file = write(tmp_path, *[(failure(), PHOTO, RECIPE)] * 30, (done(), PHOTO, RECIPE))
+    monkeypatch.setattr(journal_module, "COMPACT_FROM", 10)
     file.write_bytes(file.read_bytes() + b"torn")
     write(tmp_path)
     assert len(file.read_text().splitlines()) == 2, "header and newest line"
     assert reopened(tmp_path).is_finished(PHOTO, result, RECIPE)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [entry.name for entry in file.parent.iterdir() if entry.is_file()] == ["journal.jsonl"]
+
+
+def test_journal_stays_small_in_a_run_that_never_ends(
+    tmp_path: Path, result: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watch opens it once and writes for months; also what is appended after that is in the right file."""
+    monkeypatch.setattr(journal_module, "COMPACT_FROM", 10)
+    others = [FoundPhoto(f"{number}.jpg", 1, 2, 3) for number in range(5)]
+    journal = reopened(tmp_path)
+    journal.open("1.2.3")
+    for _ in range(40):
+        for photo in (PHOTO, *others):
+            journal.start(photo, tmp_path / "none", RECIPE)
+            journal.append(done(photo.key), photo, RECIPE)
+            assert len(journal.file.read_text().splitlines()) <= 2 * 6 + 10
+            newest = {line["key"]: line for line in map(json.loads, journal.file.read_text().splitlines()[1:])}
+            assert newest[photo.key]["outcome"] == "blurred"
+    journal.close()
+    assert all(reopened(tmp_path).is_finished(photo, result, RECIPE) for photo in (PHOTO, *others))
+    assert stat.S_IMODE(journal.file.stat().st_mode) == 0o600
+    assert [file.name for file in tmp_path.glob("*journal*")] == ["journal.jsonl"]
+
+
+def test_journal_that_cannot_be_rewritten_goes_on(
+    tmp_path: Path, result: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full disk between two photos costs nothing that was written, and it is not tried at every line."""
+    monkeypatch.setattr(journal_module, "COMPACT_FROM", 10)
+    (tmp_path / journal_module.TEMPORARY_NAME).mkdir()
+    write(tmp_path, *[(done(), PHOTO, RECIPE)] * 35)
+    assert len((tmp_path / "journal.jsonl").read_text().splitlines()) == 36
+    assert len(caplog.records) == 3
+    assert reopened(tmp_path).is_finished(PHOTO, result, RECIPE)
+
+
+def test_lines_that_somebody_else_took_away_are_not_lost_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is not what was read is not replaced."""
+    file = write(tmp_path, *[(failure(), PHOTO, RECIPE)] * 20, (done(), PHOTO, RECIPE))
+    monkeypatch.setattr(journal_module, "COMPACT_FROM", 10)
+    journal = reopened(tmp_path)
+    file.write_text("")
+    with pytest.raises(CannotWrite, match="somebody else"):
+        journal.open("1.2.3")
+
+
+def test_photo_is_given_up_after_so_many_tries(tmp_path: Path) -> None:
+    """As long as it stays as it is; a killed run in between is no try."""
+    for number in range(1, 4):
+        assert reopened(tmp_path).given_up(PHOTO, RECIPE, 3) is None
+        started(tmp_path, tmp_path / "none")
+        write(tmp_path, (failure(), PHOTO, RECIPE))
+        assert (reopened(tmp_path).given_up(PHOTO, RECIPE, number) or failure().error) == failure().error
+    journal = reopened(tmp_path)
+    assert journal.given_up(PHOTO, RECIPE, 3) == failure().error
+    assert journal.given_up(PHOTO, RECIPE, 4) is None
+    assert journal.given_up(PHOTO, RECIPE, 0) is None, "0 is no end"
+    assert journal.given_up(FoundPhoto(PHOTO.key, 100, 9, 9), RECIPE, 3) is None, "it has changed"
+    assert journal.given_up(PHOTO, Recipe("run-2"), 3) is None, "other settings"
+    assert started(tmp_path, tmp_path / "none").given_up(PHOTO, RECIPE, 3) is None
+
+
+def test_tries_begin_anew_after_a_success_and_with_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a new version can do nobody knows before it has tried."""
+    write(tmp_path, *[(failure(), PHOTO, RECIPE)] * 2, (done(), PHOTO, RECIPE), *[(failure(), PHOTO, RECIPE)] * 2)
+    assert reopened(tmp_path).given_up(PHOTO, RECIPE, 2)
+    assert reopened(tmp_path).given_up(PHOTO, RECIPE, 3) is None
+    monkeypatch.setattr(journal_module, "__version__", "99")
+    assert reopened(tmp_path).given_up(PHOTO, RECIPE, 2) is None
+
+
+def test_failures_that_are_not_the_photos_use_no_try(tmp_path: Path) -> None:
+    """After a night without the network folder everything is tried again."""
+    gone = PhotoResult(PHOTO.key, Outcome.FAILED, error=PhotoError("unreadable", "the disk", "read"))
+    write(tmp_path, *[(gone, PHOTO, RECIPE)] * 9, (failure(), PHOTO, RECIPE))
+    assert reopened(tmp_path).given_up(PHOTO, RECIPE, 1)
+    assert reopened(tmp_path).given_up(PHOTO, RECIPE, 2) is None
+
+
+def test_checksums_are_those_of_the_newest_line(tmp_path: Path) -> None:
+    """By them an original is deleted."""
+    lines = [replace(done(), source_sha256=text, output_sha256=text * 2) for text in ("a", "b", "c")]
+    write(tmp_path, *((line, PHOTO, RECIPE) for line in lines))
+    assert reopened(tmp_path).checksums({PHOTO.key, "other.jpg"}) == {PHOTO.key: ("c", "cc")}
 
 
 def test_journal_that_cannot_be_written_stops_the_run(tmp_path: Path) -> None:

@@ -335,6 +335,7 @@ def test_summary_as_json_has_the_documented_fields_in_a_fixed_order(run: Run, so
         ],
         "waiting": [],
         "ignored": {".txt": 1},
+        "kept": [],
     }
 
 

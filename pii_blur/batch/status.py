@@ -1,0 +1,113 @@
+"""How an OUTPUT stands: what its journal and its last run say, put together. Prints nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pii_blur.batch.history import Failure, History, parse_time, read_history
+from pii_blur.batch.last_run import read_last_run
+from pii_blur.errors import ExitCode
+from pii_blur.results import Outcome
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How an OUTPUT stands.
+
+    Attributes:
+        history: from the journal.
+        last_run: what `write_last_run` wrote, None if no run has ended yet.
+        failures: photos that failed when they were last tried.
+        age_s: seconds since the last run ended, None if none has.
+        is_overdue: whether that is longer ago than it may be.
+    """
+
+    history: History
+    last_run: dict[str, Any] | None
+    failures: tuple[Failure, ...]
+    age_s: float | None
+    is_overdue: bool
+
+    @property
+    def exit_code(self) -> int:
+        """What `pii-blur status` returns: of the last run if that was stopped, else by what is wrong now."""
+        if self.is_overdue:
+            return ExitCode.OVERDUE
+        stopped = int(self.last_run["exit_code"]) if self.last_run else ExitCode.OK
+        if stopped not in (ExitCode.OK, ExitCode.SOME_PHOTOS_FAILED):
+            return stopped
+        return ExitCode.SOME_PHOTOS_FAILED if self.failures or stopped else ExitCode.OK
+
+    @property
+    def photos_per_second(self) -> float | None:
+        """How fast the last run was; None if it had nothing to do."""
+        if not self.last_run:
+            return None
+        photos, seconds = self.last_run["photos"], float(self.last_run["seconds"])
+        number = sum(photos[word] for word in ("done", "nothing_found", "failed"))
+        return number / seconds if number and seconds else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values; docs/usage.md lists them."""
+        outcomes, speed = self.history.outcomes, self.photos_per_second
+        return {
+            "schema": SCHEMA,
+            "exit_code": int(self.exit_code),
+            "photos": {
+                "done": outcomes[Outcome.BLURRED],
+                "nothing_found": outcomes[Outcome.CLEAN],
+                "failed": len(self.failures),
+            },
+            "hidden": {"people": self.history.people, "vehicles": self.history.vehicles},
+            "failures": [{"photo": one.photo, "code": one.code, "message": one.message} for one in self.failures],
+            "last_run": {
+                "ended": self.last_run["ended"],
+                "exit_code": self.last_run["exit_code"],
+                "error": self.last_run["error"],
+                "photos": self.last_run["photos"],
+                "seconds": self.last_run["seconds"],
+                "photos_per_second": round(speed, 3) if speed else None,
+            }
+            if self.last_run
+            else None,
+            "is_overdue": self.is_overdue,
+        }
+
+
+def read_status(folder: Path, *, max_age_s: float | None = None, now: datetime | None = None) -> Status:
+    """Find out how an OUTPUT stands.
+
+    Args:
+        folder: of the journal.
+        max_age_s: seconds since the end of the last run after which something is wrong; None for any.
+        now: by default, the time it is.
+
+    Raises:
+        UsageFailure: there is no journal, or it cannot be read.
+    """
+    history, last_run = read_history(folder), read_last_run(folder)
+    ended = parse_time(last_run["ended"]) if last_run else None
+    age_s = ((now or datetime.now(UTC)) - ended).total_seconds() if ended else None
+    is_overdue = max_age_s is not None and (age_s is None or age_s > max_age_s)
+    return Status(history, last_run, _failures(history, last_run, ended), age_s, is_overdue)
+
+
+def _failures(history: History, last_run: dict[str, Any] | None, ended: datetime | None) -> tuple[Failure, ...]:
+    """Return what the last run named, and what has failed since.
+
+    The journal alone would go on naming photos for ever that somebody has taken out of INPUT because they are bad.
+    """
+    if last_run is None:
+        return tuple(history.failures)
+    named = {one["photo"]: Failure(one["photo"], one["code"], one["message"], ended) for one in last_run["failures"]}
+    is_whole = last_run["exit_code"] in (ExitCode.OK, ExitCode.SOME_PHOTOS_FAILED)
+    for one in history.failures:
+        is_news = ended is None or one.at is None or one.at > ended
+        if one.photo not in named and (is_news or not is_whole):
+            named[one.photo] = one
+    return tuple(named[photo] for photo in sorted(named))

@@ -1,0 +1,324 @@
+"""Originals: tried a few times, kept aside when they are bad, and taken away only when nothing can be lost by it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pii_blur.batch.options import RunOptions
+from pii_blur.batch.runner import plan_run
+from pii_blur.batch.summary import Summary
+from pii_blur.errors import CannotWrite, ExitCode, UsageFailure
+from pii_blur.results import Job, PhotoResult
+from tests.fakes import FakeTask, codes, counts, make_photo, make_photos, results, run_fake
+
+Run = Callable[..., Summary]
+
+
+class Summing(FakeTask):
+    """Reports checksums, as the real task does."""
+
+    def __call__(self, job: Job) -> PhotoResult:
+        source = hashlib.sha256(job.source.read_bytes()).hexdigest()
+        result = super().__call__(job)
+        return replace(
+            result, source_sha256=source, output_sha256=hashlib.sha256(job.destination.read_bytes()).hexdigest()
+        )
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> Path:
+    return tmp_path / "done"
+
+
+@pytest.fixture
+def run(source: Path, output: Path) -> Run:
+    """Return a function that runs a stand-in task with checksums over `source`; an INPUT may be empty."""
+
+    def run(task: FakeTask | None = None, **options: object) -> Summary:
+        return run_fake(source, output, task or Summing(), **({"allow_empty": True} | options))
+
+    return run
+
+
+def files(folder: Path) -> dict[str, str]:
+    found = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): file.read_text() for file in found}
+
+
+def test_bad_photo_is_opened_three_times_and_counts_as_failed_for_ever(run: Run, source: Path, tmp_path: Path) -> None:
+    """A run every five minutes must not try it for months, and must not forget it."""
+    make_photos(source, a="blur", bad="fail")
+    record = tmp_path / "record"
+    record.mkdir()
+    for _ in range(5):
+        summary = run(Summing(record))
+        assert (codes(summary), summary.exit_code) == ({"bad.jpg": "truncated"}, ExitCode.SOME_PHOTOS_FAILED)
+    assert len((record / "bad.jpg").read_text().splitlines()) == 3
+    assert "not tried any more" in summary.failures[0].error.message  # type: ignore[union-attr]
+    make_photo(source / "bad.jpg", "mended")
+    assert counts(run()) == {"blurred": 1, "skipped": 1}
+
+
+@pytest.mark.parametrize(("tries", "opened"), [(1, 1), (2, 2), (0, 5)])
+def test_number_of_tries_can_be_chosen(run: Run, source: Path, tmp_path: Path, tries: int, opened: int) -> None:
+    """0 is no end."""
+    make_photos(source, bad="fail")
+    for _ in range(5):
+        assert codes(run(FakeTask(tmp_path), tries=tries)) == {"bad.jpg": "truncated"}
+    assert len((tmp_path / "bad.jpg").read_text().splitlines()) == opened
+
+
+def test_photo_that_was_given_up_is_tried_again_when_asked(run: Run, source: Path, tmp_path: Path) -> None:
+    """By --tries 0 or a higher number, with other settings, by --force."""
+    make_photos(source, bad="fail")
+    run(tries=1)
+    for number, options in enumerate(({"tries": 0}, {"tries": 9}, {"run_digest": "2"}, {"force": True}), start=1):
+        run(FakeTask(tmp_path), **{"tries": 1, **options})
+        assert len((tmp_path / "bad.jpg").read_text().splitlines()) == number
+    assert plan_run(RunOptions(source, tmp_path / "out", settle=0.0, tries=1), "1").given_up == ["bad.jpg"]
+
+
+def test_quarantine_gets_what_was_given_up_and_nothing_else(run: Run, source: Path, tmp_path: Path) -> None:
+    """At the last try, under the photo's own name, for the owner alone; the original stays."""
+    quarantine = tmp_path / "quarantine"
+    make_photos(source / "sub", a="blur", bad="fail")
+    run(quarantine=quarantine, tries=2)
+    assert files(quarantine) == {}
+    run(quarantine=quarantine, tries=2)
+    assert files(quarantine) == {"sub/bad.jpg": "fail"}
+    assert (source / "sub" / "bad.jpg").exists()
+    assert [stat.S_IMODE((quarantine / name).stat().st_mode) for name in (".", "sub")] == [0o700, 0o700]
+    (source / "sub" / "bad.jpg").unlink()
+    make_photo(source / "sub" / "bad.jpg", "bug")
+    for _ in range(3):
+        run(quarantine=quarantine, tries=2)
+    assert sorted(files(quarantine).values()) == ["bug", "fail"], "what lies there is never replaced"
+
+
+def test_quarantine_gets_what_earlier_runs_have_given_up(run: Run, source: Path, tmp_path: Path) -> None:
+    """Also if the option is new."""
+    make_photos(source, bad="fail")
+    run(tries=1)
+    run(tries=1, quarantine=tmp_path / "quarantine")
+    assert files(tmp_path / "quarantine") == {"bad.jpg": "fail"}
+
+
+@pytest.fixture
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let hard links fail, as between two disks."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.usefixtures("no_links")
+def test_copies_are_private_whole_and_made_once(run: Run, source: Path, tmp_path: Path) -> None:
+    """On another disk; what a killed run left half copied does not stay."""
+    quarantine = tmp_path / "quarantine"
+    make_photos(source, bad="fail")
+    quarantine.mkdir()
+    (quarantine / "bad.jpg").touch()
+    for _ in range(3):
+        run(tries=1, quarantine=quarantine)
+    assert files(quarantine) == {"bad.jpg": "fail"}
+    status = (quarantine / "bad.jpg").stat()
+    assert stat.S_IMODE(status.st_mode) == 0o600
+    assert status.st_mtime_ns == (source / "bad.jpg").stat().st_mtime_ns
+
+
+def test_originals_move_when_their_results_are_there(run: Run, source: Path, output: Path, done: Path) -> None:
+    """Finished ones only, with their folders, bytes and times."""
+    make_photo(source / "sub" / "a.jpg", "blur")
+    make_photos(source, b="clean", bad="fail")
+    summary = run(done=done)
+    assert files(source) == {"bad.jpg": "fail"}
+    assert files(done) == {"b.jpg": "clean", "sub/a.jpg": "blur"}
+    assert results(output) == {"b.jpg": "clean", "sub/a.jpg": "hidden: blur"}
+    assert (done / "b.jpg").stat().st_mtime == 1_700_000_000
+    assert stat.S_IMODE((done / "sub").stat().st_mode) == 0o700
+    assert not summary.kept
+
+
+@pytest.mark.usefixtures("no_links")
+def test_originals_move_to_another_disk(run: Run, source: Path, done: Path) -> None:
+    """By a copy that is compared before the original goes."""
+    make_photos(source, a="blur")
+    run(done=done)
+    assert (files(source), files(done)) == ({}, {"a.jpg": "blur"})
+    assert (done / "a.jpg").stat().st_mtime == 1_700_000_000
+
+
+def test_originals_are_deleted_when_asked(run: Run, source: Path, output: Path) -> None:
+    """And never else."""
+    make_photos(source, a="blur", b="clean")
+    run()
+    assert set(files(source)) == {"a.jpg", "b.jpg"}
+    run(delete_source=True)
+    assert (files(source), len(results(output))) == ({}, 2)
+
+
+def test_a_killed_run_is_completed(run: Run, source: Path, done: Path) -> None:
+    """Also if it was killed between the link and the removal."""
+    make_photos(source, a="blur", b="blur")
+    run()
+    done.mkdir()
+    os.link(source / "a.jpg", done / "a.jpg")
+    run(done=done)
+    assert (files(source), files(done)) == ({}, {"a.jpg": "blur", "b.jpg": "blur"})
+
+
+def test_nothing_in_the_folder_of_done_is_replaced(run: Run, source: Path, done: Path) -> None:
+    """Cameras use the same names again every day."""
+    for text in ("one", "second", "third", "second"):
+        make_photos(source, a=text)
+        run(done=done)
+    assert files(source) == {}
+    assert files(done) == {"a.jpg": "one", "a (2).jpg": "second", "a (3).jpg": "third"}
+
+
+@pytest.mark.parametrize("how", [{"delete_source": True}, {"done": True}])
+@pytest.mark.parametrize("damage", ["changed", "gone", "link", "unknown"])
+def test_original_stays_when_its_result_is_not_what_was_written(
+    run: Run, source: Path, output: Path, tmp_path: Path, how: dict[str, object], damage: str
+) -> None:
+    """Somebody has put another file of the same size there, or nobody knows."""
+    options = {name: tmp_path / "done" if name == "done" else True for name in how}
+    make_photos(source, a="blur")
+
+    class Spoiling(Summing):
+        def __call__(self, job: Job) -> PhotoResult:
+            result = super().__call__(job)
+            if damage == "changed":
+                job.destination.write_text("hidden: BLUR")
+            elif damage == "gone":
+                job.destination.unlink()
+            elif damage == "link":
+                job.destination.rename(tmp_path / "elsewhere")
+                job.destination.symlink_to(tmp_path / "elsewhere")
+            else:
+                result = replace(result, output_sha256="", source_sha256="")
+            return result
+
+    summary = run(Spoiling(), **options)
+    assert files(source) == {"a.jpg": "blur"}
+    assert files(tmp_path / "done") == {}
+    assert list(summary.kept) == ["a.jpg"]
+    assert summary.exit_code is ExitCode.SOME_PHOTOS_FAILED
+    assert "originals that had to stay 1" in summary.line()
+
+
+@pytest.mark.parametrize("touched", [True, False])
+def test_original_that_has_changed_stays_and_is_done_again(run: Run, source: Path, output: Path, touched: bool) -> None:
+    """An upload of the same name, of the same length, even with the same time."""
+    make_photos(source, a="blur")
+
+    class Late(Summing):
+        def __call__(self, job: Job) -> PhotoResult:
+            result = super().__call__(job)
+            make_photo(job.source, "BLUR")
+            if touched:
+                os.utime(job.source)
+            return result
+
+    summary = run(Late(), delete_source=True)
+    assert files(source) == {"a.jpg": "BLUR"}
+    assert bool(summary.kept) != touched, "nobody would ever do it again unasked"
+    if touched:
+        assert counts(run(delete_source=True)) == {"blurred": 1}
+        assert (files(source), results(output)) == ({}, {"a.jpg": "hidden: BLUR"})
+
+
+def test_originals_done_in_another_way_stay_until_they_are_done_this_way(run: Run, source: Path) -> None:
+    """A result of other settings is no result."""
+    make_photos(source, a="blur")
+    run()
+    assert plan_run(RunOptions(source, source.parent / "out", settle=0.0, delete_source=True), "2").retiring == []
+    assert counts(run(run_digest="2", delete_source=True)) == {"blurred": 1}
+    assert files(source) == {}
+
+
+def test_links_and_what_they_lead_to_stay(run: Run, source: Path, tmp_path: Path) -> None:
+    """An archive that is linked into INPUT is not emptied."""
+    make_photo(tmp_path / "archive" / "a.jpg")
+    source.mkdir()
+    (source / "a.jpg").symlink_to(tmp_path / "archive" / "a.jpg")
+    (source / "all").symlink_to(tmp_path / "archive")
+    summary = run(delete_source=True)
+    assert (tmp_path / "archive" / "a.jpg").exists()
+    assert sorted(summary.kept) == ["a.jpg", "all/a.jpg"]
+    assert (source / "a.jpg").is_symlink()
+
+
+def test_links_above_input_are_none_of_this(source: Path, output: Path, tmp_path: Path) -> None:
+    """INPUT itself may be named by a link."""
+    make_photos(source, a="blur")
+    (tmp_path / "link").symlink_to(source)
+    run_fake(tmp_path / "link", output, Summing(), delete_source=True)
+    assert files(source) == {}
+
+
+def test_full_disk_keeps_the_original(
+    run: Run, source: Path, done: Path, no_links: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the next run goes on."""
+    make_photos(source, a="blur")
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copyfileobj", partial(_raise, errno.ENOSPC))
+        summary = run(done=done)
+        assert "No space left" in summary.kept["a.jpg"]
+        assert files(source) == {"a.jpg": "blur"}
+    run(done=done)
+    assert (files(source), files(done)) == ({}, {"a.jpg": "blur"})
+
+
+def _raise(number: int, *_: object) -> None:
+    raise OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize("where", ["in", "in/x", "out", "out/x", "."])
+@pytest.mark.parametrize("option", ["done", "quarantine"])
+def test_folders_of_originals_lie_apart(run: Run, source: Path, tmp_path: Path, where: str, option: str) -> None:
+    """What shows people is never published, and never taken for a new photo."""
+    make_photos(source, a="blur")
+    with pytest.raises(UsageFailure, match=f"--{option}"):
+        run(**{option: tmp_path / where})
+    assert not (tmp_path / "out").exists()
+
+
+def test_folder_of_done_that_cannot_be_written_stops_the_run_at_once(run: Run, source: Path, tmp_path: Path) -> None:
+    """Exit code 6, before the first photo."""
+    make_photos(source, a="blur")
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotWrite, match="file"):
+        run(done=tmp_path / "file")
+    assert results(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize(
+    "options", [{"tries": -1}, {"tries": 0, "quarantine": Path("q")}, {"done": Path("d"), "delete_source": True}]
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, object]) -> None:
+    """Before anything is opened."""
+    with pytest.raises(ValueError, match=r"tries|originals"):
+        RunOptions(Path("in"), Path("out"), **options)  # type: ignore[arg-type]
