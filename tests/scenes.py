@@ -50,6 +50,7 @@ class ColourDetector:
     size = 320
     name = "colour detector 1"
     sha256 = "0" * 64
+    score = 0.9
 
     def detect(self, crop: NDArray[np.uint8], thresholds: Mapping[Label, float]) -> Detections:
         """Return the boxes round all patches whose red and blue are well above their green."""
@@ -62,7 +63,7 @@ class ColourDetector:
             [patches[:, 0], patches[:, 1], patches[:, 0] + patches[:, 2], patches[:, 1] + patches[:, 3]], 1
         )
         count = len(boxes)
-        return Detections(boxes.astype(np.float32), np.full(count, 0.9, np.float32), np.zeros(count, np.int16))
+        return Detections(boxes.astype(np.float32), np.full(count, self.score, np.float32), np.zeros(count, np.int16))
 
     def rest(self) -> None:
         """There is no memory to give back."""

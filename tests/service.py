@@ -57,6 +57,7 @@ class ScriptedTask:
             time.sleep(1)
         if script.startswith(b"bug"):
             raise ValueError("an unexpected value")
+        ColourDetector.score = 0.45 if script.startswith(b"doubt") else 0.9
         return self.task(job)
 
     def memory(self, job: Job) -> int:

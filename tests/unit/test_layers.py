@@ -36,7 +36,8 @@ ALLOWED: dict[str, set[str]] = {
     | {"sphere", "detect", "obfuscate", "photo", "regions", "results", "settings", "regions_file", "search"},
     "batch": FOUNDATION | {"results", "settings", "pipeline"},
     "http": FOUNDATION
-    | {"sphere", "detect", "obfuscate", "photo", "regions", "results", "settings", "search", "pipeline", "batch"},
+    | {"sphere", "detect", "obfuscate", "photo", "regions", "regions_file", "results", "settings", "search"}
+    | {"pipeline", "batch"},
 }
 FRONT = {
     *("arguments", "command", "command_line", "config_command", "configuration", "models_command"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pii_blur.labels import Label
@@ -26,11 +26,13 @@ class Found:
         label: what it is.
         score: calibrated, 0 to 1.
         box: left, top, right, bottom in pixels of the upright picture, not grown.
+        members: indices of all boxes of it in the list that was read.
     """
 
     label: Label
     score: float
     box: tuple[int, int, int, int]
+    members: tuple[int, ...] = ()
 
     @property
     def area(self) -> int:
@@ -51,10 +53,15 @@ def read_found(boxes: Sequence[dict[str, Any]]) -> list[Found]:
         boxes: a list in understand.ai's format, as `regions_file.write_regions` makes it.
     """
     things: list[Found] = []
-    for entry in sorted(boxes, key=lambda entry: float(entry["score"]), reverse=True):
+    for index in sorted(range(len(boxes)), key=lambda k: float(boxes[k]["score"]), reverse=True):
+        entry = boxes[index]
         box = tuple(round(float(entry[side])) for side in ("x_min", "y_min", "x_max", "y_max"))
-        found = Found(Label.from_word(entry["kind"]), float(entry["score"]), (box[0], box[1], box[2], box[3]))
-        if found.area and not any(found.label == thing.label and found.is_same_as(thing) for thing in things):
+        score, label = float(entry["score"]), Label.from_word(entry["kind"])
+        found = Found(label, score, (box[0], box[1], box[2], box[3]), (index,))
+        same = next((k for k, one in enumerate(things) if one.label == label and one.is_same_as(found)), None)
+        if same is not None:
+            things[same] = replace(things[same], members=(*things[same].members, index))
+        elif found.area:
             things.append(found)
     return things
 
