@@ -13,7 +13,7 @@ from statistics import median
 
 from pii_blur.batch.history import Day, History
 from pii_blur.batch.status import Status
-from pii_blur.report.plots import Series, columns, legend, rows
+from pii_blur.report.plots import HALF, Series, columns, legend, rows
 from pii_blur.results import Outcome
 from pii_blur.version import __version__
 
@@ -45,13 +45,16 @@ header p, footer { color: var(--faint); } header p { margin: .2rem 0 1.6rem; }
 .tile, section { background: var(--card); border-radius: .6rem; padding: 1rem 1.1rem; }
 .tile b { display: block; font-size: 1.7rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--faint); font-size: .9rem; } .tile.bad b { color: var(--failed); }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: .8rem; }
-section { margin-bottom: .8rem; min-width: 0; }
-svg { display: block; width: 100%; height: auto; } svg text { fill: var(--faint); font-size: 12px; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); gap: .8rem;
+  margin-bottom: .8rem; } .pair section { margin: 0; }
+section { margin-bottom: .8rem; min-width: 0; overflow-x: auto; }
+svg { display: block; width: 100%; height: auto; min-width: 20rem; } svg.w900 { min-width: 40rem; }
+svg text { fill: var(--faint); font-size: 12px; }
 svg .label { text-anchor: middle; } svg .end { text-anchor: end; } svg line { stroke: var(--line); }
 rect.done { fill: var(--done); } rect.clean { fill: var(--clean); } rect.failed { fill: var(--failed); }
 rect.vehicle { fill: var(--vehicle); }
-.legend { margin: .5rem 0 0; color: var(--faint); font-size: .9rem; } .legend span { margin-right: 1.2rem; }
+.legend { margin: .5rem 0 0; color: var(--faint); font-size: .9rem; }
+.legend span { margin-right: 1.2rem; white-space: nowrap; }
 .legend i { display: inline-block; width: .75rem; height: .75rem; margin-right: .4rem; border-radius: 2px; }
 i.done { background: var(--done); } i.clean { background: var(--clean); } i.failed { background: var(--failed); }
 i.vehicle { background: var(--vehicle); }
@@ -121,7 +124,7 @@ def _over_time(history: History) -> list[str]:
     ]
     return [
         _plot(f"Photos a {span}", columns(labels, photos, title=f"Photos a {span}", unit="photos"), photos),
-        _plot(f"Hidden a {span}", columns(labels, hidden, title=f"Hidden a {span}", unit=""), hidden),
+        _plot(f"Hidden a {span}", columns(labels, hidden, title=f"Hidden a {span}"), hidden),
     ]
 
 
@@ -160,7 +163,7 @@ def _durations(history: History) -> str:
         [label for label, _ in bins],
         [Series("photos", "done", [number for _, number in bins])],
         title="Photos by the seconds they took",
-        unit="",
+        width=HALF,
     )
     middle = f"Half of them took less than {median(history.seconds):.2g} s."
     return f'<section><h2>Seconds a photo took</h2>{plot}<p class="legend">{middle}</p></section>'
