@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pii_blur.batch.options import DEFAULT_EXTENSIONS
+from pii_blur.cluster.engines import DEFAULT_ENGINE, ENGINES
 from pii_blur.detect.devices import DEFAULT_DEVICE, DEVICES
 from pii_blur.labels import DEFAULT_LABELS, Label
 from pii_blur.obfuscate.obfuscator import METHODS
@@ -162,6 +163,8 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
         Option("workers", "photos at a time (default: as the cores allow)", parse_whole, "N"),
         Option("threads", "threads per worker (default: as the cores allow)", parse_whole, "N"),
         _choice("device", "what the model runs on", DEVICES, DEFAULT_DEVICE),
+        _choice("engine", "processes of this machine, or a Ray cluster", ENGINES, DEFAULT_ENGINE),
+        Option("address", "the Ray cluster: local, auto or HOST:PORT", str, "ADDRESS", "local"),
         _switch("force", "do finished photos again"),
         _switch("dry-run", "say what would be done and write nothing"),
         _switch("allow-empty", "an INPUT without photos is no error"),

@@ -16,6 +16,7 @@ from pii_blur.batch.places import find_places, is_within
 from pii_blur.batch.plan import Plan, digest_run
 from pii_blur.batch.runner import plan_run, run_batch
 from pii_blur.batch.summary import SCHEMA, Summary
+from pii_blur.cluster.engines import open_engine
 from pii_blur.command import Command
 from pii_blur.command_line import is_main_job, make_parser, split_words
 from pii_blur.config_command import run_config
@@ -98,6 +99,7 @@ def _run(command: Command, results: TextIO) -> ExitCode:
     workers, threads = command.share()
     options = command.options(workers)
     find_places(options)
+    engine = open_engine(command.engine, command.address, options, command.workers, command.threads, command.device)
     # It loads the neural network's runtime, which nobody should wait for only to learn of a mistyped option.
     from pii_blur.pipeline import BlurTask, check_tools  # noqa: PLC0415
 
@@ -107,7 +109,7 @@ def _run(command: Command, results: TextIO) -> ExitCode:
     log.debug("%d workers, %d threads each", workers, threads)
     task = BlurTask(settings, options.side, threads, options.trust_mark, command.device)
     progress = BarProgress(sys.stderr) if sys.stderr.isatty() and not command.quiet else LineProgress()
-    summary = run_batch(options, task, run_digest=run_digest, progress=progress)
+    summary = run_batch(options, task, run_digest=run_digest, progress=progress, engine=engine)
     return _show_summary(summary, command, results)
 
 

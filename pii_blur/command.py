@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pii_blur.batch.capacity import available_cores, available_memory, share_cores
 from pii_blur.batch.options import RunOptions
+from pii_blur.cluster.engines import DEFAULT_ENGINE
 from pii_blur.errors import UsageFailure
 from pii_blur.labels import Label
 from pii_blur.obfuscate.obfuscator import Strength
@@ -51,6 +52,8 @@ class Command:
     workers: int | None
     threads: int | None
     device: str
+    engine: str
+    address: str
     journal: Path | None
     tries: int
     quarantine: Path | None
@@ -129,6 +132,8 @@ class Command:
         """
         if self.threads is not None and self.threads < 1:
             raise UsageFailure(f"--threads: 1 or more is needed, not {self.threads}")
+        if self.engine != DEFAULT_ENGINE:
+            return self.workers or 1, self.threads or 1  # of machines that are not known yet
         cores, memory, photos = available_cores(), available_memory(), 1 if self.input.is_file() else None
         workers, threads = share_cores(cores, memory, photos=photos, workers=self.workers, threads=self.threads)
         if workers * threads > cores:

@@ -35,6 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": FOUNDATION
     | {"sphere", "detect", "obfuscate", "photo", "regions", "results", "settings", "regions_file", "search"},
     "batch": FOUNDATION | {"results", "settings", "pipeline"},
+    "cloud": FOUNDATION | {"results", "photo", "batch"},
+    "cluster": FOUNDATION | {"results", "batch"},
     "http": FOUNDATION
     | {"sphere", "detect", "obfuscate", "photo", "regions", "regions_file", "results", "settings", "search"}
     | {"pipeline", "batch"},
@@ -52,6 +54,7 @@ ALLOWED |= {"__init__": BELOW_CLI, "__main__": {"cli"}}
 KNOWN_IN = {
     "anyio": ("http/",),
     "argparse": ("command_line.py", "models_command.py", "serve_command.py", "status_command.py"),
+    "botocore": ("cloud/store.py",),
     "cryptography": ("http/panoramax/",),
     "ctypes": ("photo/turbojpeg.py", "photo/exiftool.py", "batch/worker.py"),
     "cv2": ("sphere/project.py", "obfuscate/", "photo/", "pipeline.py", "http/"),
@@ -74,6 +77,7 @@ KNOWN_IN = {
     "prometheus_client": ("http/metrics.py",),
     "pydantic": ("http/",),
     "starlette": ("http/",),
+    "ray": ("cluster/ray_connection.py",),
     "subprocess": ("photo/exiftool.py", "photo/jpegtran.py"),
     "tqdm": ("progress.py", "streams.py", "models_command.py"),
     "urllib": ("weights/download.py", "http/"),

@@ -1,0 +1,1 @@
+"""Runs a batch over several machines. Knows nothing of what is done with a photo."""
