@@ -134,6 +134,7 @@ def test_what_is_hidden_wholly_stays_so_under_a_weak_wish() -> None:
     weak = Find(Wish(MODEL, "car", "blackening", 0.5), (PLACES[0].grown(1.2),))
     hidden = hide(find(0, "blurring", 1), weak, weak=True)
     assert not purple(hidden.pixels[inside(0)]).any()
+    assert (hidden.mask[inside(0)] > RIM).all()  # so that the check on the finished file looks there
     alone = hide(weak, weak=True)
     assert purple(alone.pixels[inside(0)]).any()
     assert (alone.mask[inside(0)] == RIM).all()
