@@ -9,7 +9,6 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pii_blur.batch.durable import replace_private
 from pii_blur.batch.jobs import printable
 from pii_blur.batch.options import STATE_FOLDER
 from pii_blur.batch.status import Status, read_status
@@ -58,6 +57,8 @@ def run_report(words: list[str]) -> int:
         "file", metavar="FILE", type=Path, nargs="?", default=Path(REPORT_NAME), help=f"(default: {REPORT_NAME})"
     )
     arguments = parser.parse_args(words)
+    if arguments.output is not None and arguments.output.suffix in (".html", ".htm") and not arguments.output.is_dir():
+        arguments.output, arguments.file = None, arguments.output
     try:
         page = make_page(read_status(_journal_folder(arguments)), datetime.now(UTC))
         _write(arguments.file, page)
@@ -96,9 +97,8 @@ def _journal_folder(arguments: argparse.Namespace) -> Path:
 
 
 def _write(file: Path, page: str) -> None:
-    temporary = file.with_name(f".pii-blur-{file.name}.part")
     try:
-        replace_private(file, page.encode("utf-8"), temporary)
+        file.write_text(page, encoding="utf-8")
     except OSError as error:
         raise CannotWrite(f"'{file}' cannot be written: {error.strerror}") from error
 
