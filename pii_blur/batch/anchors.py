@@ -21,7 +21,7 @@ class Anchors:
         self._places = places
         self._input_device = -1
         self._output = (-1, -1)
-        device, output = _device(places.root), _identity(places.output)
+        device, output = self._device(), _identity(places.output)
         if device is None:
             raise self._input_has_gone()
         if output is None:
@@ -34,7 +34,7 @@ class Anchors:
         Raises:
             NoPhotos: it is not.
         """
-        if _device(self._places.root) != self._input_device:
+        if self._device() != self._input_device:
             raise self._input_has_gone()
 
     def check_output(self) -> None:
@@ -46,21 +46,22 @@ class Anchors:
         if _identity(self._places.output) != self._output:
             raise self._output_has_gone()
 
+    def _device(self) -> int | None:
+        """Return the device of INPUT, None if it is not there."""
+        root = self._places.root
+        try:
+            if self._places.only is None:
+                with os.scandir(root) as entries:
+                    next(entries, None)  # what a lost network folder still knows by heart ends here
+            return root.stat().st_dev
+        except OSError:
+            return None
+
     def _input_has_gone(self) -> NoPhotos:
         return NoPhotos(f"INPUT '{self._places.root}' has gone; bring it back and run the same command again")
 
     def _output_has_gone(self) -> CannotWrite:
         return CannotWrite(f"OUTPUT '{self._places.output}' has gone; bring it back and run the same command again")
-
-
-def _device(folder: Path) -> int | None:
-    """Return the device of a folder that can be listed, else None."""
-    try:
-        with os.scandir(folder) as entries:
-            next(entries, None)  # what a lost network folder still knows by heart ends here
-        return folder.stat().st_dev
-    except OSError:
-        return None
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
