@@ -188,6 +188,48 @@ def test_a_killed_run_is_completed(run: Run, source: Path, done: Path) -> None:
     assert (files(source), files(done)) == ({}, {"a.jpg": "blur", "b.jpg": "blur"})
 
 
+class Crash(BaseException):
+    """The end of the process, whatever it was doing."""
+
+
+@pytest.mark.parametrize("same_disk", [True, False])
+def test_no_crash_between_any_two_steps_loses_an_original(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_disk: bool
+) -> None:
+    """At every call that changes a folder or waits for the disk; the next run completes what was begun."""
+    if not same_disk:
+        monkeypatch.setattr(os, "link", partial(_raise, errno.EXDEV))
+    steps = ("link", "unlink", "replace", "fsync", "open", "utime", "mkdir")
+    for number in range(1, 200):
+        source, output, done = (tmp_path / f"{name}{number}" for name in ("in", "out", "done"))
+        make_photo(source / "sub" / "a.jpg", "blur")
+        left = number
+
+        def step(real: Callable[..., object], *arguments: object, **options: object) -> object:
+            nonlocal left
+            left -= 1
+            if not left:
+                raise Crash
+            return real(*arguments, **options)
+
+        with monkeypatch.context() as patch:
+            for name in steps:
+                patch.setattr(os, name, partial(step, getattr(os, name)))
+            try:
+                run_fake(source, output, Summing(), done=done)
+            except Crash:
+                pass
+            else:
+                break
+        originals = [*files(source).values(), *files(done).values()]
+        assert "blur" in originals, f"lost at step {number}"
+        run_fake(source, output, Summing(), done=done, allow_empty=True)
+        assert files(source) == {}, f"left behind at step {number}"
+        assert {key: text for key, text in files(done).items() if text} == {"sub/a.jpg": "blur"}
+        assert results(output) == {"sub/a.jpg": "hidden: blur"}
+    assert number > 20, "every step was a crash once, and the last run had none"
+
+
 def test_nothing_in_the_folder_of_done_is_replaced(run: Run, source: Path, done: Path) -> None:
     """Cameras use the same names again every day."""
     for text in ("one", "second", "third", "second"):
