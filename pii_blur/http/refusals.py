@@ -94,8 +94,13 @@ def install_refusals(app: FastAPI, wording: Wording) -> None:
     def refused(request: Request, error: Exception) -> JSONResponse:
         return wording.answer(request.url.path, _as_refusal(error))
 
+    def failed(request: Request, _: Exception) -> JSONResponse:
+        # The server logs where it happened.
+        return wording.answer(request.url.path, Refusal(500, "internal", "internal error, please report it"))
+
     for kind in (StarletteHTTPException, RequestValidationError):
         app.add_exception_handler(kind, refused)
+    app.add_exception_handler(Exception, failed)
 
 
 def _as_refusal(error: Exception) -> Refusal:
