@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pii_blur.batch.last_run import read_last_run
+from pii_blur.batch.status import read_status
 from tests.fakes import make_photo, make_photos
 from tests.integration.test_batch_processes import Stage, stage, wait_until  # noqa: F401 (a fixture)
 
@@ -53,6 +54,8 @@ def test_photos_that_come_are_done_until_sigterm(stage: Stage, watch: subprocess
     wait_until(lambda: stage.results() == {"first.jpg", "second.jpg"})
     make_photo(stage.source / "new" / "deep" / "third.jpg", "clean")
     wait_until(lambda: len(stage.results()) == 3)
+    wait_until(lambda: (last := read_last_run(stage.output / ".pii-blur")) and last["photos"]["nothing_found"] == 1)
+    assert read_status(stage.output / ".pii-blur", max_age_s=60).exit_code == 0, "an alert must see that it is alive"
     code, err = end(watch)
     assert code == 143, err
     assert "done 2, nothing found 1, skipped 0, waiting 0, failed 0" in err
@@ -108,14 +111,14 @@ def test_output_that_goes_away_ends_the_watch(stage: Stage) -> None:  # noqa: F8
     _, err = process.communicate(timeout=60)
     assert process.returncode == 6, err
     assert "has gone; bring it back" in err
-    assert os.listdir(stage.output) == []
+    assert list(stage.output.iterdir()) == []
 
 
 def test_empty_input_is_watched_and_a_single_photo_is_not(stage: Stage) -> None:  # noqa: F811
     """The first photo may come tomorrow."""
     stage.source.mkdir()
     process = stage.start("--watch", "--rescan", "1", "--workers", "1", gate=False)
-    wait_until(lambda: (stage.output / ".pii-blur" / "journal.jsonl").exists())
+    wait_until((stage.output / ".pii-blur" / "journal.jsonl").exists)
     make_photos(stage.source, a="blur")
     wait_until(stage.results)
     assert end(process)[0] == 143
