@@ -20,6 +20,7 @@ examples:
   pii-blur street.jpg public 40 --method solid   one photo, flat colour instead of a blur
   pii-blur photos public 40 --dry-run            say what would be done
   pii-blur config                                say what is set, and where
+  pii-blur status public                         say how things stand; a page of plots: pii-blur report public
   pii-blur models list                           which models there are; more with pii-blur models --help
 
 Every option can also stand in pii-blur.toml, in .env or in the environment: docs/configuration.md.

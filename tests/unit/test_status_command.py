@@ -20,10 +20,11 @@ from pii_blur.batch.journal import Journal
 from pii_blur.batch.last_run import FILE_NAME, write_last_run
 from pii_blur.batch.status import read_status
 from pii_blur.batch.summary import Summary
-from pii_blur.errors import ExitCode
+from pii_blur.errors import ExitCode, NoPhotos
 from pii_blur.report.page import _by_span
 from pii_blur.report.plots import nice_step
 from pii_blur.results import Outcome, PhotoError, PhotoResult
+from tests.fakes import make_photos, run_fake
 
 DONE = PhotoResult(
     "",
@@ -118,6 +119,23 @@ def test_failures_of_killed_and_stopped_runs_are_known(
     code, document, text = status(output, capsys)
     assert code == (finish or 4)
     assert [failure["photo"] for failure in document["failures"]] == ["a.jpg"]  # type: ignore[attr-defined]
+
+
+def test_run_that_could_not_begin_is_known_from_the_second_on(output: Path, tmp_path: Path) -> None:
+    """A disk that is not mounted is exit code 5, and what had failed before has not been mended by it."""
+    source = tmp_path / "in"
+    source.mkdir()
+    with pytest.raises(NoPhotos):
+        run_fake(source, output)
+    assert not (output / ".pii-blur" / FILE_NAME).exists(), "nothing was ever done here"
+    make_photos(source, a="blur", b="fail")
+    run_fake(source, output)
+    for photo in source.iterdir():
+        photo.unlink()
+    with pytest.raises(NoPhotos):
+        run_fake(source, output)
+    found = read_status(output / ".pii-blur")
+    assert (found.exit_code, [failure.photo for failure in found.failures]) == (5, ["b.jpg"])
 
 
 def test_run_that_is_overdue_is_exit_code_7(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
