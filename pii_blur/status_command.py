@@ -92,7 +92,8 @@ def _journal_folder(arguments: argparse.Namespace) -> Path:
         raise UsageFailure("OUTPUT must be given, or be configured (docs/configuration.md)")
     if journal is not None:
         return journal
-    assert output is not None
+    if not isinstance(output, Path):
+        raise UsageFailure(f"OUTPUT '{output}' is no folder; name that of its journal with --journal")
     return output / STATE_FOLDER
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,24 @@ def test_config_says_what_is_in_force_and_why(
     assert document["files"] == [".env", "pii-blur.toml"]
     assert document["options"]["prob"] == {"value": "30", "source": ".env", "name": "PII_BLUR_PROB"}
     assert document["options"]["zones"]["value"] is None
+
+
+def test_examples_of_the_docs_can_be_read(folder: Path) -> None:
+    """As they stand in docs/configuration.md, and they say the same."""
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    blocks = [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n|^\n)+", page, re.MULTILINE)]
+    (toml,) = (block for block in blocks if "[threshold]" in block)
+    (dotenv,) = (block for block in blocks if "PII_BLUR_INPUT=" in block)
+    commands = []
+    for file, text in (("pii-blur.toml", toml), (".env", dotenv)):
+        (folder / file).write_text(text)
+        commands.append(cli.read_command([]))
+        (folder / file).unlink()
+    first, second = commands
+    assert (first.input, first.output, first.prob) == (second.input, second.output, second.prob)
+    assert (first.views, first.second_look, second.second_look) == ("thorough", False, False)
+    assert dict(first.threshold or ()) == {Label.PERSON: 0.25}
+    assert dict(second.threshold or ()) == {Label.PERSON: 0.25, Label.CAR: 0.6}
 
 
 def test_config_refuses_what_a_run_would_refuse(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
