@@ -25,6 +25,7 @@ from pii_blur.values import (
     parse_labels,
     parse_number,
     parse_path,
+    parse_place,
     parse_prob,
     parse_switch,
     parse_thresholds,
@@ -103,8 +104,8 @@ def _choice(name: str, help_text: str, choices: tuple[str, ...], default: str) -
 
 
 WORDS = (
-    Option("input", "a photo, or a folder with all its sub-folders", parse_path, "INPUT", is_word=True),
-    Option("output", "folder for the results, elsewhere than INPUT", parse_path, "OUTPUT", is_word=True),
+    Option("input", "a photo, a folder with all its sub-folders, or s3://...", parse_place, "INPUT", is_word=True),
+    Option("output", "folder for the results, elsewhere than INPUT, or s3://...", parse_place, "OUTPUT", is_word=True),
     Option(
         "prob",
         "how sure the search must be, in per cent, 1 to 100; a lower number finds and hides more",

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,6 +17,8 @@ from pii_blur.batch.places import find_places, is_within
 from pii_blur.batch.plan import Plan, digest_run
 from pii_blur.batch.runner import plan_run, run_batch
 from pii_blur.batch.summary import SCHEMA, Summary
+from pii_blur.cloud.batch import plan_cloud, run_cloud
+from pii_blur.cloud.places import open_places
 from pii_blur.cluster.engines import open_engine
 from pii_blur.command import Command
 from pii_blur.command_line import is_main_job, make_parser, split_words
@@ -89,7 +92,7 @@ def read_command(words: list[str]) -> Command:
     if configuration.is_found:
         for file in configuration.files:
             # PRIVACY: whoever may put photos into INPUT must not decide what is hidden in those of others.
-            if is_within(file, command.input):
+            if isinstance(command.input, Path) and is_within(file, command.input):
                 parser.error(f"{file} lies inside INPUT, where others may have put it; move it, or name it by --config")
     return command
 
@@ -98,18 +101,25 @@ def _run(command: Command, results: TextIO) -> ExitCode:
     settings = command.settings()
     workers, threads = command.share()
     options = command.options(workers)
-    find_places(options)
-    engine = open_engine(command.engine, command.address, options, command.workers, command.threads, command.device)
+    places = open_places(command.input, command.output, options)
+    if places is None:
+        find_places(options)
+    folders = options.written_folders if places is None else places.written_folders(options)
+    engine = open_engine(
+        command.engine, command.address, options, command.workers, command.threads, command.device, folders
+    )
     # It loads the neural network's runtime, which nobody should wait for only to learn of a mistyped option.
     from pii_blur.pipeline import BlurTask, check_tools  # noqa: PLC0415
 
     run_digest = digest_run(options, settings.digest(), check_tools(settings, device=command.device))
     if options.dry_run:
-        return _show_plan(plan_run(options, run_digest), command, results)
+        plan = plan_run(options, run_digest) if places is None else plan_cloud(options, places, run_digest)
+        return _show_plan(plan, command, results)
     log.debug("%d workers, %d threads each", workers, threads)
     task = BlurTask(settings, options.side, threads, options.trust_mark, command.device)
     progress = BarProgress(sys.stderr) if sys.stderr.isatty() and not command.quiet else LineProgress()
-    summary = run_batch(options, task, run_digest=run_digest, progress=progress, engine=engine)
+    run = run_batch if places is None else partial(run_cloud, places=places)
+    summary = run(options, task=task, run_digest=run_digest, progress=progress, engine=engine)
     return _show_summary(summary, command, results)
 
 

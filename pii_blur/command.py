@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from pii_blur.batch.capacity import available_cores, available_memory, share_cores
 from pii_blur.batch.options import RunOptions
+from pii_blur.cloud.address import Address
+from pii_blur.cloud.places import NOWHERE
 from pii_blur.cluster.engines import DEFAULT_ENGINE
 from pii_blur.errors import UsageFailure
 from pii_blur.labels import Label
@@ -26,8 +28,8 @@ T = TypeVar("T")
 class Command:
     """The values of all options, one attribute each; docs/usage.md explains them."""
 
-    input: Path
-    output: Path
+    input: Path | Address
+    output: Path | Address
     prob: float
     model: str
     classes: tuple[Label, ...]
@@ -105,8 +107,8 @@ class Command:
             UsageFailure: a value out of range; names the option.
         """
         options = RunOptions(
-            self.input,
-            self.output,
+            _folder(self.input),
+            _folder(self.output),
             side=self.side_files(),
             journal=self.journal,
             force=self.force,
@@ -134,11 +136,15 @@ class Command:
             raise UsageFailure(f"--threads: 1 or more is needed, not {self.threads}")
         if self.engine != DEFAULT_ENGINE:
             return self.workers or 1, self.threads or 1  # of machines that are not known yet
-        cores, memory, photos = available_cores(), available_memory(), 1 if self.input.is_file() else None
+        cores, memory, photos = available_cores(), available_memory(), 1 if _folder(self.input).is_file() else None
         workers, threads = share_cores(cores, memory, photos=photos, workers=self.workers, threads=self.threads)
         if workers * threads > cores:
             log.warning("%d workers with %d threads are more than the %d cores there are", workers, threads, cores)
         return workers, threads
+
+
+def _folder(place: Path | Address) -> Path:
+    return place if isinstance(place, Path) else NOWHERE
 
 
 def _name(option: str, make: Callable[[], T]) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from pii_blur.cloud.address import Address, is_address, parse_address
 from pii_blur.labels import Label
 
 _ON, _OFF = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -37,6 +38,15 @@ def parse_path(text: str) -> Path:
         return path.expanduser()
     except RuntimeError as error:
         raise ValueError(f"nobody's home folder is known for '{text}'") from error
+
+
+def parse_place(text: str) -> Path | Address:
+    """Return a path, or the address of a place in a store, e.g. ``s3://bucket/street``.
+
+    Raises:
+        ValueError: an address of no store that is known, or see `parse_path`.
+    """
+    return parse_address(text) if is_address(text) else parse_path(text)
 
 
 def parse_number(text: str) -> float:

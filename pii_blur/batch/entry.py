@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -154,8 +153,17 @@ class Entry:
 def look(destination: Path) -> str:
     """Return size and time of last change of an ordinary file, as text; empty where there is none."""
     try:
-        status = os.lstat(destination)
+        status = destination.lstat()  # also of what is like a path: a name in a store
     except OSError:
         return ""
     # PRIVACY: a link is not our result, wherever it leads; S_IFREG alone is.
     return f"{status.st_size}:{status.st_mtime_ns}" if (status.st_mode & 0o170000) == 0o100000 else ""
+
+
+def is_taken(destination: Path) -> bool:
+    """Whether anything lies there, be it a link that leads nowhere."""
+    try:
+        destination.lstat()
+    except (OSError, ValueError):
+        return False
+    return True

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pii_blur.batch.durable import open_private, sync_folder
-from pii_blur.batch.entry import STARTED, Entry, Made, Recipe, look
+from pii_blur.batch.entry import STARTED, Entry, Made, Recipe, is_taken, look
 from pii_blur.batch.failing import OF_THE_PLACE
 from pii_blur.batch.jobs import FoundPhoto
 from pii_blur.errors import CannotWrite, UsageFailure
@@ -127,7 +127,7 @@ class Journal:
 
     def is_foreign(self, key: str, destination: Path) -> bool:
         """Whether something lies at `destination` that the journal does not vouch for: it must not be touched."""
-        return os.path.lexists(destination) and self.result_at(key, destination) is None
+        return is_taken(destination) and self.result_at(key, destination) is None
 
     def is_of_another_input(self, photo: FoundPhoto) -> bool | None:
         """Whether the journal knows a photo of that name from another INPUT.

@@ -56,7 +56,7 @@ def find_places(options: RunOptions) -> Places:
     else:
         places = Places(source.parent, output, source.name)
         _check_single_photo(source, options)
-    _check_side_folders(options, places)
+    check_side_folders(options, places)
     _check_folders_of_originals(options, places)
     return places
 
@@ -95,7 +95,12 @@ def _check_single_photo(source: Path, options: RunOptions) -> None:
             raise UsageFailure(f"OUTPUT '{output}' is the folder of the photo itself; give another folder")
 
 
-def _check_side_folders(options: RunOptions, places: Places) -> None:
+def check_side_folders(options: RunOptions, places: Places) -> None:
+    """Check that what tells where people stood lands neither in OUTPUT nor in INPUT.
+
+    Raises:
+        UsageFailure: it would.
+    """
     side = options.side
     for name, folder in (("--detections", side.detections), ("--preview", side.preview)):
         if folder is None:

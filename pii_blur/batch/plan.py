@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from pii_blur.batch.entry import Recipe
 from pii_blur.batch.jobs import FoundPhoto, PhotoScan, failed, is_settled, printable
@@ -14,7 +17,7 @@ from pii_blur.batch.lock import FILE_NAME as LOCK_NAME
 from pii_blur.batch.options import RunOptions
 from pii_blur.batch.places import Places
 from pii_blur.errors import NoPhotos, UsageFailure
-from pii_blur.results import Outcome, PhotoError, PhotoResult, SideFiles
+from pii_blur.results import Job, Outcome, PhotoError, PhotoResult, SideFiles
 
 
 @dataclass
@@ -51,7 +54,26 @@ def digest_run(options: RunOptions, settings_digest: str, model_sha256: str) -> 
     return hashlib.sha256(json.dumps(values).encode("ascii")).hexdigest()
 
 
-def make_plan(options: RunOptions, places: Places, journal: Journal, run_digest: str, now_ns: int) -> Plan:
+class Trees(Protocol):
+    """Where photos lie and where their results go."""
+
+    def job(self, key: str) -> Job:
+        """Return source and destination of the photo called `key`."""
+        ...
+
+
+class Scan(Protocol):
+    """A listing of INPUT; the attributes are complete after the iteration. See `PhotoScan`."""
+
+    problems: list[PhotoResult]
+    ignored: Counter[str]
+
+    def __iter__(self) -> Iterator[FoundPhoto]: ...
+
+
+def make_plan(
+    options: RunOptions, places: Trees, journal: Journal, run_digest: str, now_ns: int, scan: Scan | None = None
+) -> Plan:
     """Look at every photo's name, size and times, and at the journal; open none.
 
     Args:
@@ -60,13 +82,16 @@ def make_plan(options: RunOptions, places: Places, journal: Journal, run_digest:
         journal: loaded.
         run_digest: from `digest_run`.
         now_ns: nanoseconds since 1970.
+        scan: the listing of INPUT; None for that of the folders in `places`.
 
     Raises:
         UsageFailure: INPUT cannot be read, or OUTPUT leads back into it or holds what is not this run's to replace.
         NoPhotos: INPUT holds none.
     """
     plan = Plan()
-    scan = PhotoScan(places, options.extensions, fold_case=_folds_case(options))
+    if scan is None:
+        assert isinstance(places, Places)
+        scan = PhotoScan(places, options.extensions, fold_case=_folds_case(options))
     owners = _Owners(journal)
     foreign = []
     for photo in scan:
@@ -170,7 +195,7 @@ def recipe_for(key: str, side: SideFiles, run_digest: str) -> Recipe:
     return Recipe(run_digest, given, frozenset(extras))
 
 
-def _is_finished(photo: FoundPhoto, options: RunOptions, places: Places, journal: Journal, recipe: Recipe) -> bool:
+def _is_finished(photo: FoundPhoto, options: RunOptions, places: Trees, journal: Journal, recipe: Recipe) -> bool:
     return journal.is_finished(photo, places.job(photo.key).destination, recipe) and all(
         file.is_file() for file in _extra_files(options.side, photo.key)
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from pii_blur.batch.engine import Engine
 from pii_blur.batch.options import RunOptions
 from pii_blur.errors import UsageFailure
@@ -13,7 +16,13 @@ _ON_CARDS = frozenset({"cuda", "tensorrt"})
 
 
 def open_engine(
-    name: str, address: str, options: RunOptions, workers: int | None, threads: int | None, device: str
+    name: str,
+    address: str,
+    options: RunOptions,
+    workers: int | None,
+    threads: int | None,
+    device: str,
+    folders: Sequence[Path],
 ) -> Engine | None:
     """Return the engine of a cluster, or None for the processes of this machine.
 
@@ -24,6 +33,7 @@ def open_engine(
         workers: how many at most, None for as many as there is room for.
         threads: of each worker, which gets so many cores; None for one.
         device: what the model runs on; each worker gets a card of its own if it is one.
+        folders: that are written to.
 
     Raises:
         UsageFailure: what is asked for contradicts itself.
@@ -38,4 +48,4 @@ def open_engine(
     from pii_blur.cluster.ray_engine import RayEngine, Share  # noqa: PLC0415
 
     share = Share(threads or 1, gpus=int(device in _ON_CARDS))
-    return RayEngine(address, workers=workers, share=share, folders=tuple(options.written_folders))
+    return RayEngine(address, workers=workers, share=share, folders=tuple(folders))

@@ -21,15 +21,15 @@ def test_missing_ray_is_said_before_the_first_photo(tmp_path: Path, monkeypatch:
     """The processes of this machine never step in unasked, and the message says what to install."""
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependency, match=r"pip install 'pii-blur\[ray\]'"):
-        open_engine("ray", "local", RunOptions(tmp_path, tmp_path), None, None, "cpu")
+        open_engine("ray", "local", RunOptions(tmp_path, tmp_path), None, None, "cpu", [])
 
 
 def test_watching_and_debugging_need_this_machine(tmp_path: Path) -> None:
     """What a cluster cannot do is refused, not left out in silence."""
     with pytest.raises(UsageFailure, match="--watch"):
-        open_engine("ray", "local", RunOptions(tmp_path, tmp_path, watch=True), None, None, "cpu")
+        open_engine("ray", "local", RunOptions(tmp_path, tmp_path, watch=True), None, None, "cpu", [])
     with pytest.raises(UsageFailure, match="--workers 0"):
-        open_engine("ray", "local", RunOptions(tmp_path, tmp_path), 0, None, "cpu")
+        open_engine("ray", "local", RunOptions(tmp_path, tmp_path), 0, None, "cpu", [])
 
 
 def test_a_machine_that_sees_other_folders_says_which(tmp_path: Path) -> None:
