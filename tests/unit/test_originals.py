@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from dataclasses import replace
@@ -289,6 +290,25 @@ def test_original_that_has_changed_stays_and_is_done_again(run: Run, source: Pat
     if touched:
         assert counts(run(delete_source=True)) == {"blurred": 1}
         assert (files(source), results(output)) == ({}, {"a.jpg": "hidden: BLUR"})
+
+
+def test_upload_that_comes_during_the_copy_stays(
+    run: Run, source: Path, done: Path, no_links: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a photo that nobody has done yet."""
+    make_photos(source, a="blur")
+    copy = shutil.copyfileobj
+
+    def copy_slowly(*arguments: object) -> None:
+        copy(*arguments)  # type: ignore[arg-type]
+        make_photo(source / "a.jpg", "a new upload")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfileobj", copy_slowly)
+        run(done=done)
+    assert files(source) == {"a.jpg": "a new upload"}
+    assert counts(run(done=done)) == {"blurred": 1}
+    assert (files(source), files(done)) == ({}, {"a.jpg": "blur", "a (2).jpg": "a new upload"})
 
 
 def test_originals_done_in_another_way_stay_until_they_are_done_this_way(run: Run, source: Path) -> None:
