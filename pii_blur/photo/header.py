@@ -17,10 +17,10 @@ UNKNOWN = 1 << 62
 
 # Measured with benchmarks/bench_memory.py and rounded up: bytes of the program with its model, per pixel of a picture
 # of 8 bits a sample or of more, and per byte of its file.
-BASE = 320 << 20
-_PER_PIXEL = {"jpeg": 22.0, "png": 30.0, "tiff": 30.0, "webp": 30.0, "heif": 30.0}
-_PER_PIXEL_DEEP = {"jpeg": 22.0, "png": 44.0, "tiff": 44.0, "webp": 30.0, "heif": 44.0}
-_PER_FILE_BYTE = 3
+BASE = 410 << 20
+_PER_PIXEL = {"jpeg": 15, "png": 20, "tiff": 20, "webp": 34, "heif": 38}
+_PER_PIXEL_DEEP = _PER_PIXEL | {"png": 37, "tiff": 37}
+_PER_FILE_BYTE = 7
 
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
@@ -77,7 +77,7 @@ def expected_memory(path: str | Path) -> int:
     if header is None:
         return UNKNOWN
     per_pixel = _PER_PIXEL_DEEP[header.kind] if header.depth > 8 else _PER_PIXEL[header.kind]
-    return BASE + int(per_pixel * header.width * header.height) + _PER_FILE_BYTE * header.file_size
+    return BASE + per_pixel * header.width * header.height + _PER_FILE_BYTE * header.file_size
 
 
 def _read(file: BinaryIO) -> tuple[str, int, int, int] | None:

@@ -39,6 +39,36 @@ def test_sides_and_depth_of_every_format(
     assert read_header(file) == Header(kind, 160, 96, depth, file.stat().st_size)
 
 
+# By benchmarks/bench_memory.py: kind, width of a full panorama, bits a sample, MiB of its file and of the peak.
+MEASURED = [
+    *[("jpeg", 4000, 8, 1.8, 523), ("jpeg", 8000, 8, 7.2, 884), ("jpeg", 8000, 8, 6.3, 898)],
+    *[
+        ("png", 4000, 8, 13.5, 615),
+        ("png", 8000, 8, 53.9, 1321),
+        ("png", 4000, 16, 40.6, 904),
+        ("png", 6000, 16, 91.4, 1524),
+    ],
+    *[("tiff", 4000, 8, 22.9, 681), ("tiff", 6000, 8, 51.5, 1056), ("tiff", 4000, 16, 45.8, 970)],
+    *[("tiff", 6000, 16, 103.0, 1693), ("tiff", 4000, 16, 55.7, 1020), ("tiff", 6000, 16, 125.3, 1805)],
+    *[
+        ("webp", 4000, 8, 1.4, 645),
+        ("webp", 6000, 8, 3.1, 992),
+        ("heif", 4000, 8, 1.2, 677),
+        ("heif", 6000, 8, 2.7, 1056),
+    ],
+]
+
+
+@pytest.mark.parametrize(("kind", "width", "depth", "file_mib", "peak_mib"), MEASURED)
+def test_estimate_covers_what_was_measured(
+    kind: str, width: int, depth: int, file_mib: float, peak_mib: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not by far more: photos that would fit together would wait for each other."""
+    header = Header(kind, width, width // 2, depth, int(file_mib * (1 << 20)))
+    monkeypatch.setattr("pii_blur.photo.header.read_header", lambda _: header)
+    assert peak_mib <= expected_memory("a photo") / (1 << 20) <= 1.15 * peak_mib
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_deep_pictures_take_more(tmp_path: Path, suffix: str) -> None:
     """16 bits a sample."""
