@@ -39,6 +39,8 @@ class InferenceServer:
         asked: the paths it was asked for, in order.
         pictures: those it was sent.
         in_colours: whether masks are in the palette's colours instead of numbers.
+        last_mask: the one that every caller gets.
+        masks_at_once: at each mask, how many were being made.
         fault_of_views: whether it fails at pictures, and at nothing else.
     """
 
@@ -48,6 +50,9 @@ class InferenceServer:
     pictures: list[np.ndarray[Any, Any]] = field(default_factory=list)
     in_colours: bool = False
     fault_of_views: bool = False
+    last_mask: bytes = b""
+    masks_at_once: list[int] = field(default_factory=list)
+    masks_at_once_now: list[int] = field(default_factory=list)
 
 
 @contextmanager
@@ -127,8 +132,13 @@ def _make_app(state: InferenceServer) -> FastAPI:
         mask.putpalette(PALETTE)
         data = io.BytesIO()
         (mask.convert("RGB") if state.in_colours else mask).save(data, "PNG")
-        # As BMW's own server calls it.
-        return answer(f"models/{model}/inference", Response(data.getvalue(), media_type="image/jpg"))
+        # As BMW's own servers, which write their last mask to one file, read it again, and call it a JPEG.
+        state.last_mask = data.getvalue()
+        state.masks_at_once.append(len(state.masks_at_once_now) + 1)
+        state.masks_at_once_now.append(1)
+        time.sleep(0.02)
+        state.masks_at_once_now.pop()
+        return answer(f"models/{model}/inference", Response(state.last_mask, media_type="image/jpg"))
 
     return app
 

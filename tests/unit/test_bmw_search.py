@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,9 +49,10 @@ def state(running: remote.InferenceServer) -> remote.InferenceServer:
 
 def look(photo: Photo, *wishes: Wish, search_s: float = 60) -> list[Find]:
     """Search a photo with the fast plan."""
-    tools = Tools(ColourDetector(), None, threads=2)  # type: ignore[arg-type]
-    with open_client() as client:
-        return find_all(photo, wishes, Settings(views="fast", grow=1.1), tools, client, search_s=search_s)
+    tools = Tools(ColourDetector(), None, threads=3)  # type: ignore[arg-type]
+    with open_client() as client, tempfile.TemporaryDirectory() as folder:
+        settings = Settings(views="fast", grow=1.1)
+        return find_all(photo, wishes, settings, tools, client, search_s=search_s, folder=Path(folder))
 
 
 def wish(state: remote.InferenceServer, model: str, class_name: str = "face") -> Wish:
@@ -93,6 +96,7 @@ def test_masks_of_a_server_follow_the_thing_wherever_it_is(
     assert found.mask.sum() < 2 * inside.sum()
     boxes = np.any([one.contains(directions) for one in found.quads], axis=0)
     assert boxes[found.mask].all()
+    assert set(state.masks_at_once) == {1}  # such servers mix up what is asked at one time
 
 
 def test_each_model_sees_each_view_once(state: remote.InferenceServer) -> None:

@@ -7,9 +7,10 @@ the seam and at the poles. A flat photo is shown whole and in tiles.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -19,6 +20,7 @@ from pii_blur.detect.detections import Detections
 from pii_blur.http.bmw.pictures import Part, parts, read_masks, to_png
 from pii_blur.http.bmw.segments import draw_part, quad_of
 from pii_blur.http.bmw.server import Box, InferenceServer
+from pii_blur.http.bmw.turns import turn
 from pii_blur.http.bmw.wishes import BUILT_IN, Model, Wish
 from pii_blur.labels import Label
 from pii_blur.photo.photo import Photo
@@ -63,6 +65,7 @@ def find_all(
     client: httpx.Client,
     *,
     search_s: float,
+    folder: Path,
 ) -> list[Find]:
     """Return what is found for each wish, in their order; each model is asked once for all of its classes.
 
@@ -73,6 +76,7 @@ def find_all(
         tools: our own model, and how many views are searched at a time.
         client: from `open_client`.
         search_s: how long servers may take over all views together.
+        folder: a private one that all workers share.
 
     Raises:
         ServerFailure: a server did not answer for every view: what it would have found is not known.
@@ -87,7 +91,7 @@ def find_all(
             found = _with_own_model(photo, wanted, settings, tools)
         else:
             server = InferenceServer(model.address, client)
-            found = _with_server(photo, wanted, settings, server, threads=tools.threads, end=end)
+            found = _with_server(photo, wanted, settings, _Asker(server, model, folder, end), threads=tools.threads)
         finds.update(zip(numbers, found, strict=True))
     return [finds[number] for number in range(len(wishes))]
 
@@ -102,18 +106,14 @@ def _with_own_model(photo: Photo, wishes: Sequence[Wish], settings: Settings, to
 
 
 def _with_server(
-    photo: Photo, wishes: Sequence[Wish], settings: Settings, server: InferenceServer, *, threads: int, end: float
+    photo: Photo, wishes: Sequence[Wish], settings: Settings, asker: _Asker, *, threads: int
 ) -> list[Find]:
-    model = wishes[0].model
     views = plan_views(photo.extent, settings.views, VIEW_PX, pose_pitch=photo.pose_pitch, pose_roll=photo.pose_roll)
     wanted = [wish.class_name for wish in wishes]
-    numbers = {name: model.classes.index(name) for name in wanted}
     pyramid = Pyramid(photo.pixels)
 
     def look(view: View) -> Seen:
-        if time.monotonic() > end:
-            raise server.wrong("has not seen all views of the photo in time")
-        return _ask(server, model, numbers, to_png(render_view(pyramid, photo.extent, view)))
+        return asker.ask(to_png(render_view(pyramid, photo.extent, view)), wanted)
 
     pool = ThreadPoolExecutor(threads)
     try:
@@ -135,15 +135,35 @@ def _with_server(
     return [Find(wish, tuple(quads[wish.class_name]), masks.get(wish.class_name)) for wish in wishes]
 
 
-def _ask(server: InferenceServer, model: Model, numbers: Mapping[str, int], png: bytes) -> Seen:
-    """Return what a server finds in one view: boxes of all classes, or parts of masks of those in `numbers`."""
-    if not model.is_segmentation:
-        return server.predict(model.name, png)
-    try:
-        masks = read_masks(server.inference(model.name, png), VIEW_PX, numbers, model.palette)
-    except ValueError as error:
-        raise server.wrong(f"answers with a mask that cannot be used: {error}") from error
-    return {name: list(parts(mask, _MASK_MARGIN_PX)) for name, mask in masks.items()}
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Shows views to a model of a server, until `end` (`time.monotonic`); see `find_all` for `folder`."""
+
+    server: InferenceServer
+    model: Model
+    folder: Path
+    end: float
+
+    def ask(self, png: bytes, wanted: Sequence[str]) -> Seen:
+        """Return what is found in one view: boxes of all classes, or parts of masks of the wanted ones."""
+        late = self.server.wrong("has not seen all views of the photo in time")
+        if time.monotonic() > self.end:
+            raise late
+        if not self.model.is_segmentation:
+            return self.server.predict(self.model.name, png)
+        try:
+            # PRIVACY: BMW's own servers keep their last mask in one file: of two that are asked for at a time, both may
+            # be answered with the second.
+            with turn(self.folder, self.server.address, self.end):
+                answer = self.server.inference(self.model.name, png)
+        except TimeoutError:
+            raise late from None
+        numbers = {name: self.model.classes.index(name) for name in wanted}
+        try:
+            masks = read_masks(answer, VIEW_PX, numbers, self.model.palette)
+        except ValueError as error:
+            raise self.server.wrong(f"answers with a mask that cannot be used: {error}") from error
+        return {name: list(parts(mask, _MASK_MARGIN_PX)) for name, mask in masks.items()}
 
 
 def _quads_of(view: View, boxes: Sequence[Box], name: str) -> list[SphereQuad]:

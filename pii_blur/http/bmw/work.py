@@ -72,7 +72,8 @@ class AnonymiseWork:
         photo = read_photo(job.source, max_pixels=self.max_pixels)
         assert photo.facts is not None
         laps.start("detect")
-        finds = find_all(photo, self.wishes, self.settings, tools, client, search_s=self.search_s)
+        base = job.source.parent.parent  # the service's private folder, in which each request has one of its own
+        finds = find_all(photo, self.wishes, self.settings, tools, client, search_s=self.search_s, folder=base)
         laps.start("hide")
         hidden = hide_finds(photo, finds, self.settings, load_techniques(), allow_weak=self.allow_weak)
         laps.start("write")
