@@ -35,6 +35,7 @@ from pii_blur.cloud.places import CloudJob, CloudPlaces, StoreFile
 from pii_blur.cloud.store import Item
 from pii_blur.cloud.task import CloudTask
 from pii_blur.errors import ExitCode, NoPhotos, RunFailure, UsageFailure
+from pii_blur.photo import private_folder
 from pii_blur.results import Job, Outcome, PhotoError, PhotoResult
 from pii_blur.version import __version__
 
@@ -89,7 +90,11 @@ def run_cloud(
             sweep(places.output)
             stack.callback(sweep, places.output)
         batch = _CloudRound(options, places, journal, run_digest, progress)
-        batch.run(plan, CloudTask(task, places.source, places.output), engine, signals)
+        cloud_task = CloudTask(task, places.source, places.output)
+        # PRIVACY: what workers had fetched that were killed here; on other machines the next worker does this.
+        stack.callback(private_folder.sweep)
+        stack.callback(cloud_task.close)  # this process has glanced at photos, even if others did them
+        batch.run(plan, cloud_task, engine, signals)
         batch.summary.seconds = time.monotonic() - started
         write_last_run(options.journal_folder, batch.summary)
         return batch.summary

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from pii_blur import cli
-from pii_blur.batch.engine import SerialEngine
+from pii_blur.batch.engine import Engine, SerialEngine
 from pii_blur.batch.journal import Journal
 from pii_blur.batch.options import RunOptions
 from pii_blur.batch.plan import recipe_for
+from pii_blur.batch.process_engine import ProcessEngine
 from pii_blur.batch.summary import Summary
 from pii_blur.cloud import store as store_module
 from pii_blur.cloud.address import parse_address
@@ -77,14 +78,21 @@ def results_in_store(client: Any) -> dict[str, str]:
     }
 
 
-def run(tmp_path: Path, task: FakeTask | None = None, source: Any = "", output: Any = "", **options: Any) -> Summary:
+def run(
+    tmp_path: Path,
+    task: FakeTask | None = None,
+    source: Any = "",
+    output: Any = "",
+    engine: Engine | None = None,
+    **options: Any,
+) -> Summary:
     places = CloudPlaces(
         source or Store(parse_address("s3://street/in")), output or Store(parse_address("s3://street/out"))
     )
     values = {"settle": 0.0, "workers": 0, "journal": tmp_path / "journal"} | options
     folders = [end if isinstance(end, Path) else NOWHERE for end in (source, output)]
     made = RunOptions(*folders, **values)
-    return run_cloud(made, places, task or FakeTask(), run_digest="1", engine=SerialEngine())
+    return run_cloud(made, places, task or FakeTask(), run_digest="1", engine=engine or SerialEngine())
 
 
 def test_each_photo_ends_as_it_would_from_a_folder(client: Any, tmp_path: Path) -> None:
@@ -196,6 +204,37 @@ def test_listing_goes_page_by_page(client: Any, monkeypatch: pytest.MonkeyPatch)
     put(client, **{f"{number:02}": "x" for number in range(11)})
     items = Store(parse_address("s3://street/in")).items()
     assert [item.key for item in items] == [f"{number:02}.jpg" for number in range(11)]
+
+
+def test_what_a_killed_worker_had_fetched_is_removed(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The photo is tried again, and the original does not stay behind in the temporary folder: see `client`."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "record").mkdir()
+    put(client, a="kill-once", b="blur")
+    assert counts(run(tmp_path, FakeTask(tmp_path / "record"), engine=ProcessEngine(1))) == {"blurred": 2}
+    assert results_in_store(client) == {"a.jpg": "hidden: kill-once", "b.jpg": "hidden: blur"}
+
+
+@pytest.mark.cluster
+def test_a_cluster_does_photos_of_a_store(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machines share no folder then, and none is asked for."""
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    from pii_blur.cluster.ray_engine import RayEngine, Share  # noqa: PLC0415
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")  # the paths of its sockets must be short
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
+    put(client, a="blur", b="clean", c="fail", d="kill-once")
+    (tmp_path / "record").mkdir()
+    engine = RayEngine("local", share=Share(memory=0))
+    assert counts(run(tmp_path, FakeTask(tmp_path / "record"), engine=engine)) == {
+        "blurred": 2,
+        "clean": 1,
+        "failed": 1,
+    }
+    assert results_in_store(client) == {"a.jpg": "hidden: blur", "b.jpg": "clean", "d.jpg": "hidden: kill-once"}
 
 
 def test_a_store_that_has_gone_stops_the_run(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
