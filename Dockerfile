@@ -18,12 +18,12 @@ COPY pii_blur /sources/pii_blur
 
 FROM sources AS packages
 ARG PIP_INDEX_URL=https://pypi.org/simple
-ARG EXTRAS=heif
+ARG EXTRAS=heif,server,watch
 RUN sh /sources/container/packages.sh /sources cpu "$EXTRAS"
 
 FROM sources AS packages-cuda
 ARG PIP_INDEX_URL=https://pypi.org/simple
-ARG EXTRAS=heif
+ARG EXTRAS=heif,server,watch
 RUN sh /sources/container/packages.sh /sources cuda "$EXTRAS"
 
 FROM programs AS runtime

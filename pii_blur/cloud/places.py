@@ -186,10 +186,11 @@ def open_places(source: Path | Address, output: Path | Address, options: RunOpti
             raise UsageFailure(f"{option} works with folders only, not with s3://; see docs/scale.md")
     if options.journal is None and isinstance(output, Address):
         raise UsageFailure("--journal DIR is needed: OUTPUT lies in a store, in which no journal can be kept")
-    load_botocore()
     ends = (end if isinstance(end, Path) else Store(end) for end in (source, output))
     check_side_folders(options, Places(options.input, options.output))
-    return CloudPlaces(*ends)
+    places = CloudPlaces(*ends)
+    load_botocore()
+    return places
 
 
 class Scan:
