@@ -161,6 +161,7 @@ class _Crew:
         self._losses: Counter[str] = Counter()
         self._failed_starts = 0
         self._had_worker_at = time.monotonic()
+        self._filled_at = 0.0
         self._level = logging.getLogger("pii_blur").getEffectiveLevel()
         self._task = ray.put(task)
         # Ray itself must not start a worker anew, nor repeat a call: what is tried again is decided here.
@@ -179,7 +180,11 @@ class _Crew:
         return sum(worker.job is not None for worker in self._workers)
 
     def fill(self, limit: int | None) -> None:
-        """Ask for workers, as many as the cluster has room for now."""
+        """Ask for workers, as many as the cluster has room for now; looks no more often than every `_TICK_S`."""
+        now = time.monotonic()
+        if self._workers and now < self._filled_at + _TICK_S:
+            return
+        self._filled_at = now
         room = self._share.fits(self._ray.cluster_resources())
         # Where the cluster is too small for one, one waits until it grows.
         wanted = max(1, room if limit is None else min(room, limit))
