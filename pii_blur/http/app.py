@@ -74,7 +74,7 @@ def make_app(settings: ServiceSettings, *, task: Task | None = None) -> FastAPI:
     for contract in CONTRACTS:
         app.include_router(contract.make_router(service))
     # The last one added is the first one asked.
-    app.add_middleware(Counting, metrics=metrics)
     app.add_middleware(UploadLimits, max_bytes=settings.max_bytes, upload_s=settings.upload_s, wording=wording)
     app.add_middleware(Doorkeeper, settings=settings, wording=wording)
+    app.add_middleware(Counting, metrics=metrics)
     return app

@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+GRACE_S = 30.0
+"""How long photos in hand may take once the service is to end."""
+
 
 class Blurrer:
     """A pool of workers and the folder for what they work on.
@@ -64,10 +67,10 @@ class Blurrer:
         self._warming = [asyncio.create_task(self._warm_up()) for _ in range(self._settings.workers)]
 
     def close(self) -> None:
-        """End the workers after the photos in hand, remove the folder."""
+        """End the workers after the photos in hand, or after `GRACE_S`; remove the folder."""
         for warming in self._warming:
             warming.cancel()
-        self._pool.close()
+        self._pool.close(GRACE_S)
         self._stack.close()
 
     async def do(self, photo: BinaryIO, work: Work, collect: Callable[[Workspace, PhotoResult], T]) -> T:

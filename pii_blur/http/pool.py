@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack
@@ -18,10 +19,13 @@ from typing import Protocol
 
 import cv2
 
+from pii_blur.batch.capacity import available_memory
 from pii_blur.batch.engine import Task
 from pii_blur.batch.process_engine import ProcessEngine
 from pii_blur.errors import RunFailure
+from pii_blur.http.budget import Budget
 from pii_blur.http.settings import ServiceSettings
+from pii_blur.photo.header import BASE, UNKNOWN, expected_memory
 from pii_blur.pipeline import Tools, open_tools
 from pii_blur.results import Job, PhotoResult
 
@@ -72,9 +76,10 @@ class WorkTask:
             self._tools = self._stack.enter_context(self.open())
         return job.work(job, self._tools)
 
-    def memory(self, _: Job) -> int:
-        """See `Task.memory`; each worker does one photo at a time, so there is nothing to weigh."""
-        return 0
+    def memory(self, job: Job) -> int:
+        """Return the bytes that the photo is expected to take, from its header; what has none is soon refused."""
+        need = expected_memory(job.source)
+        return need if need < UNKNOWN else BASE
 
     def close(self) -> None:
         """Close the tools, if they were opened."""
@@ -104,17 +109,18 @@ class Pool:
 
         Args:
             task: what does the orders.
-            workers: how many at a time.
+            workers: how many at a time, as long as memory allows.
             patience_s: after how many seconds a worker that does not answer is ended; its photo gets a second try.
         """
-        self._task, self._patience_s = task, patience_s
         self._line: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
-        self._lanes = [threading.Thread(target=self._serve, name=f"lane {n}", daemon=True) for n in range(workers)]
+        budget = Budget(available_memory())
+        lanes = [_Lane(task, patience_s, self._line, budget) for _ in range(workers)]
+        self._threads = [threading.Thread(target=lane.run, name="lane", daemon=True) for lane in lanes]
 
     def start(self) -> None:
         """Start the threads; each starts its worker at its first order."""
-        for lane in self._lanes:
-            lane.start()
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, order: Order) -> Future[PhotoResult]:
         """Put an order at the end of the line. The future raises `RunFailure` where no photo can be done."""
@@ -122,58 +128,64 @@ class Pool:
         self._line.put(ticket)
         return ticket.future
 
-    def close(self) -> None:
-        """Let the orders in the line be done, then end the workers."""
-        for _ in self._lanes:
-            self._line.put(None)
-        for lane in self._lanes:
-            lane.join()
+    def close(self, grace_s: float) -> None:
+        """Cancel the orders in the line, let those in hand be done, then end the workers.
 
-    def _serve(self) -> None:
-        """Do orders with one worker until the end; with a new one after whatever ends the first."""
-        lane = _Lane(self._line)
-        while lane.wait():
-            try:
-                for result in ProcessEngine(1, self._patience_s).run(self._task, lane.orders()):
-                    lane.answer(result)
-            except RunFailure as failure:
-                log.error("%s", failure)
-                lane.fail(failure)
-            except Exception as bug:  # the other lanes go on, and so does this one
-                log.exception("internal error in a lane")
-                lane.fail(bug)
+        Args:
+            grace_s: after so many seconds they are left to end with this process.
+        """
+        while not self._line.empty():
+            if (ticket := self._line.get()) is not None:
+                ticket.future.cancel()
+        self._line.put(None)
+        end = time.monotonic() + grace_s
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
 
 class _Lane:
-    """One worker's side of the line: at most one ticket in hand."""
+    """One worker and at most one ticket in hand."""
 
-    def __init__(self, line: queue.SimpleQueue[_Ticket | None]) -> None:
-        self._line = line
+    def __init__(self, task: Task, patience_s: float, line: queue.SimpleQueue[_Ticket | None], budget: Budget) -> None:
+        self._task, self._patience_s, self._line, self._budget = task, patience_s, line, budget
         self._ticket: _Ticket | None = None
 
-    def wait(self) -> bool:
+    def run(self) -> None:
+        """Do orders with one worker until the end of the line; with a new one after whatever ends the first."""
+        while self._wait():
+            try:
+                for result in ProcessEngine(1, self._patience_s).run(self._task, self._orders()):
+                    self._take().future.set_result(result)
+            except RunFailure as failure:
+                log.error("%s", failure)
+                self._fail(failure)
+            except Exception as bug:  # the other lanes go on, and so does this one
+                log.exception("internal error in a lane")
+                self._fail(bug)
+
+    def _wait(self) -> bool:
         """Take the next ticket that nobody has given up; return False at the end of the line."""
         while (ticket := self._line.get()) is not None:
             if ticket.future.set_running_or_notify_cancel():
                 self._ticket = ticket
                 return True
-        self._line.put(None)  # it ends for the engine first, and then once more for who waits here
+        self._line.put(None)  # for whoever else waits there
         return False
 
-    def orders(self) -> Iterator[Order]:
+    def _orders(self) -> Iterator[Order]:
         """Yield the order in hand, then wait for each of those that follow."""
-        while self._ticket is not None or self.wait():
+        while self._ticket is not None or self._wait():
             assert self._ticket is not None
-            yield self._ticket.order
+            order = self._ticket.order
+            with self._budget.lend(self._task.memory(order)):
+                yield order  # until the engine asks for the next one: this one is done then
 
-    def answer(self, result: PhotoResult) -> None:
-        """Hand over the result of the order in hand."""
+    def _take(self) -> _Ticket:
         ticket, self._ticket = self._ticket, None
         assert ticket is not None
-        ticket.future.set_result(result)
+        return ticket
 
-    def fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         """Hand over what ended the worker, if an order was in hand."""
-        ticket, self._ticket = self._ticket, None
-        if ticket is not None:
-            ticket.future.set_exception(error)
+        if self._ticket is not None:
+            self._take().future.set_exception(error)

@@ -9,11 +9,10 @@ import uvicorn
 
 from pii_blur.errors import UsageFailure
 from pii_blur.http.app import make_app
+from pii_blur.http.blurrer import GRACE_S
 from pii_blur.http.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
-
-_GRACE_S = 30
 
 
 def run(settings: ServiceSettings) -> None:
@@ -32,7 +31,7 @@ def run(settings: ServiceSettings) -> None:
         log_config=None,
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=_GRACE_S,
+        timeout_graceful_shutdown=int(GRACE_S),
     )
     log.info("listening on http://%s:%d", f"[{address}]" if ":" in address else address, port)
     uvicorn.Server(config).run(sockets=[listener])
