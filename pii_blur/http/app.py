@@ -1,6 +1,6 @@
 """Puts the service together: doorkeeper, limits, gate, the routes of all contracts. Start reading the service here.
 
-Doorkeeper -> UploadLimits -> Counting -> route -> Gate -> Blurrer -> Pool -> a worker's `blur_photo`
+Counting -> Doorkeeper -> UploadLimits -> route -> Gate -> Blurrer -> Pool -> a worker's `blur_photo`
 """
 
 from __future__ import annotations
