@@ -47,14 +47,14 @@ def test_many_photos_each_once_through_kills(stage: Stage, photos: int, kills: i
         make_photo(stage.source / f"{number % 97:02}" / f"{number}.jpg", "clean" if number % 7 else "blur")
     dice = random.Random(0)
     for kill in range(1, kills + 1):
-        process = stage.start("--workers", "2", gate=False)
+        process = stage.start("--workers", "2", "--quiet", gate=False)
         enough = photos * kill // (kills + 1)
         while process.poll() is None and len(list(stage.record.glob("*.jpg"))) < enough:
             time.sleep(0.05)
         time.sleep(dice.uniform(0, 0.2))
         process.kill()
         process.communicate()
-    process = stage.start("--workers", "2", gate=False)
+    process = stage.start("--workers", "2", "--quiet", gate=False)
     _, log = process.communicate(timeout=1800)
     assert process.returncode == 0, log[-2000:]
     assert keys(stage.output) == keys(stage.source)
