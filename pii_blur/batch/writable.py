@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from pii_blur.errors import CannotWrite
@@ -15,7 +16,7 @@ SPARE_BYTES = 1 << 20
 
 
 def check_writable(folders: Iterable[Path]) -> None:
-    """Make folders, and make sure that files can be written there, down to the disk.
+    """Make folders, and make sure that files can be written and renamed there, down to the disk.
 
     Raises:
         CannotWrite: they cannot.
@@ -23,12 +24,24 @@ def check_writable(folders: Iterable[Path]) -> None:
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder, prefix=".pii-blur-", suffix=".part") as probe:
-                probe.write(b"?")
-                probe.flush()
-                os.fsync(probe.fileno())
+            _try_out(folder)
         except OSError as error:
             raise CannotWrite(f"'{folder}' cannot be written: {error.strerror}") from error
+
+
+def _try_out(folder: Path) -> None:
+    token = secrets.token_hex(8)
+    first, second = (folder / f".pii-blur-{token}-{number}.part" for number in (1, 2))
+    try:
+        with first.open("xb") as probe:
+            probe.write(b"?")
+            probe.flush()
+            os.fsync(probe.fileno())
+        first.replace(second)
+    finally:
+        for file in (first, second):
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
 
 
 def check_still_writable(folders: Iterable[Path], needed: int) -> None:
