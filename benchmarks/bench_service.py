@@ -20,6 +20,8 @@ from pathlib import Path
 
 import requests
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from benchmarks.load_service import wait_until_ready
 from pii_blur.pipeline import blur_photo, open_tools
 from pii_blur.settings import Settings
@@ -40,7 +42,7 @@ def main() -> int:
         with log.open("wb") as file:
             service = subprocess.Popen([sys.executable, "-m", "pii_blur", *words], stderr=file)
         try:
-            address = wait_until_ready(log)
+            address = wait_until_ready(service, log)
             for number in range(arguments.rounds + 1):
                 spent = {
                     "command line": timed(lambda: blur_photo(arguments.photo, target, Settings(), tools)),

@@ -108,11 +108,11 @@ def running(**changes: Any) -> Iterator[Caller]:
         thread.join()
 
 
-def panorama(width: int = 512, people: bool = True) -> bytes:
-    """Return a panorama of people as a JPEG."""
+def panorama(width: int = 512, seed: int = 0) -> bytes:
+    """Return a panorama of three people as a JPEG."""
     extent = PanoExtent.full(width, width // 2)
-    quads = [SphereQuad.from_angles(*place) for place in PEOPLE] if people else []
-    return jpeg(draw_people(background(width, width // 2), extent, quads))
+    quads = [SphereQuad.from_angles(*place) for place in PEOPLE]
+    return jpeg(draw_people(background(width, width // 2, seed), extent, quads))
 
 
 def jpeg(pixels: np.ndarray) -> bytes:

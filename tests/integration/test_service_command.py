@@ -21,26 +21,16 @@ from tests.service import Caller, panorama
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PATIENCE_S = 120
-KILLED = """
-import sys
-from pii_blur import serve_command
-from pii_blur.http import app, pool
-from tests.service import ScriptedTask, open_colour_tools
-pool.WorkTask.of = classmethod(lambda cls, settings: ScriptedTask(cls(open_colour_tools, 1)))
-if __name__ == "__main__":
-    sys.exit(serve_command.run_serve(sys.argv[1:]))
-"""
 
 
 @contextmanager
 def started(folder: Path) -> Iterator[tuple[Caller, subprocess.Popen[bytes]]]:
     """Run the command, with the colour detector in its workers; its temporary files go to `folder`."""
-    script, log = folder.parent / "serve.py", folder.parent / "log"
-    script.write_text(KILLED)
-    root = str(Path(__file__).resolve().parents[2])
-    environment = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": root}
+    log, root = folder.parent / "log", Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "TMPDIR": str(folder)}
     with log.open("wb") as file:
-        process = subprocess.Popen([sys.executable, script, "--port", "0"], stderr=file, env=environment)
+        words = [sys.executable, "-m", "tests.colour_service", "--port", "0"]
+        process = subprocess.Popen(words, stderr=file, env=environment, cwd=root)
     try:
         address = None
         end = time.monotonic() + PATIENCE_S
