@@ -21,11 +21,11 @@ from tests.bmw_client import BmwClient, info
 from tests.photos import with_tags
 from tests.plugins import install
 from tests.scenes import background, draw_people
-from tests.service import decoded, panorama, purple, running
+from tests.service import decoded, jpeg, panorama, purple, running
 from tests.service_process import ServiceProcess, service_process
 
 SHAPE = {"success", "data", "error"}
-BUILT_IN = "street-retinanet-seed"
+BUILT_IN = "street-retinanet"
 GPS = ("-GPSLatitude=48.85", "-GPSLatitudeRef=N", "-Make=Ricoh")
 STRIPES = """
 def draw(patch, degree):
@@ -145,7 +145,7 @@ def test_flat_photos_and_other_formats_are_taken_too(client: BmwClient) -> None:
 
 def test_a_photo_without_finds_comes_back_as_it_was(client: BmwClient) -> None:
     """Byte for byte; so does one in which another class was to be hidden."""
-    empty = panorama(people=False)
+    empty = jpeg(background(512, 256))
     assert client.anonymize(empty, info(BUILT_IN, "person", "blurring", 1)).content == empty
 
 
@@ -309,7 +309,7 @@ def test_a_view_that_fails_gives_an_error_and_no_photo(
 
 def test_requests_at_one_time_do_not_mix(client: BmwClient, photo: bytes) -> None:
     """BMW's all write the same configuration file."""
-    clean = panorama(people=False)
+    clean = jpeg(background(512, 256))
     wishes = [info(BUILT_IN, "person", technique, 1) for technique in ("blackening", "green", "blurring")] * 2
 
     def ask(number: int) -> requests.Response:
@@ -338,6 +338,7 @@ def test_weak_degrees_are_what_bmw_has_where_the_operator_wants_them(
     error_of(weak_client.anonymize(photo, info(BUILT_IN, "person", "blackening", 0)), 422)
 
 
+@pytest.mark.slow
 def test_a_real_panorama_through_the_real_command(shared: Path, tmp_path: Path) -> None:
     """`pii-blur serve` with its own model: where its report says that somebody is, BMW's client sees black."""
     data = (shared / "eval" / "panos" / "ComuneDiGenova__PlayPhygitalGenova-VirtualTour__ztl_04_0885.jpg").read_bytes()
