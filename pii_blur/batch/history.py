@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -84,10 +84,8 @@ def read_history(folder: Path) -> History:
     newest: dict[str, int] = {}
     for number, record in _records(folder / FILE_NAME):
         newest[record["key"]] = number
-    counting = set(newest.values())
-    for number, record in _records(folder / FILE_NAME):
-        if number in counting:
-            _count(history, record)
+    for _, record in _records(folder / FILE_NAME, set(newest.values())):
+        _count(history, record)
     history.days = dict(sorted(history.days.items()))
     history.failures.sort(key=lambda failure: failure.photo)
     return history
@@ -101,11 +99,13 @@ def parse_time(text: object) -> datetime | None:
         return None
 
 
-def _records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the lines about photos, with their numbers."""
+def _records(file: Path, wanted: Container[int] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the lines about photos, with their numbers; only those of the numbers that are wanted."""
     try:
         with file.open("rb") as stream:
             for number, raw in enumerate(stream):
+                if wanted is not None and number not in wanted:
+                    continue
                 try:
                     record = json.loads(raw)
                 except (ValueError, RecursionError):
