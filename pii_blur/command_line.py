@@ -22,6 +22,7 @@ examples:
   pii-blur config                                say what is set, and where
   pii-blur status public                         say how things stand; a page of plots: pii-blur report public
   pii-blur models list                           which models there are; more with pii-blur models --help
+  pii-blur serve                                 blur photos that other programs post: docs/service.md
 
 Every option can also stand in pii-blur.toml, in .env or in the environment: docs/configuration.md.
 After a stop of any kind the same command goes on: what is finished is skipped.
