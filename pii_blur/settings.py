@@ -13,7 +13,7 @@ from pii_blur.obfuscate.obfuscator import METHODS, Strength
 from pii_blur.sphere.views import PLANS
 from pii_blur.zones import Zone
 
-DEFAULT_MODEL = "street-retinanet-seed"
+DEFAULT_MODEL = "street-retinanet"
 
 # Raised whenever the same settings hide or clean in another way, so that photos done before are done again.
 RECIPE = 2

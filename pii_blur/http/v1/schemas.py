@@ -43,7 +43,7 @@ class Report(BaseModel):
     way: str = Field(description="how the file was written", examples=["lossless"])
     removed: list[str] = Field(description="what was taken out of the file", examples=[["a second picture (MPF)"]])
     seconds: dict[str, float] = Field(description="time spent, by stage", examples=[{"read": 0.1, "detect": 2.5}])
-    model: str = Field(examples=["street-retinanet-seed"])
+    model: str = Field(examples=["street-retinanet"])
     regions: list[Region]
 
     @classmethod
