@@ -260,17 +260,19 @@ def test_journal_stays_small_in_a_run_that_never_ends(
     """A watch opens it once and writes for months; also what is appended after that is in the right file."""
     monkeypatch.setattr(journal_module, "COMPACT_FROM", 10)
     others = [FoundPhoto(f"{number}.jpg", 1, 2, 3) for number in range(5)]
+    idle = FoundPhoto("idle.jpg", 1, 2, 3)
+    write(tmp_path, (done(idle.key), idle, RECIPE))
     journal = reopened(tmp_path)
     journal.open("1.2.3")
     for _ in range(40):
         for photo in (PHOTO, *others):
             journal.start(photo, tmp_path / "none", RECIPE)
             journal.append(done(photo.key), photo, RECIPE)
-            assert len(journal.file.read_text().splitlines()) <= 2 * 6 + 10
+            assert len(journal.file.read_text().splitlines()) <= 2 * 7 + 10
             newest = {line["key"]: line for line in map(json.loads, journal.file.read_text().splitlines()[1:])}
             assert newest[photo.key]["outcome"] == "blurred"
     journal.close()
-    assert all(reopened(tmp_path).is_finished(photo, result, RECIPE) for photo in (PHOTO, *others))
+    assert all(reopened(tmp_path).is_finished(photo, result, RECIPE) for photo in (PHOTO, idle, *others))
     assert stat.S_IMODE(journal.file.stat().st_mode) == 0o600
     assert [file.name for file in tmp_path.glob("*journal*")] == ["journal.jsonl"]
 
