@@ -261,7 +261,7 @@ def test_journal_stays_small_in_a_run_that_never_ends(
     monkeypatch.setattr(journal_module, "COMPACT_FROM", 10)
     others = [FoundPhoto(f"{number}.jpg", 1, 2, 3) for number in range(5)]
     idle = FoundPhoto("idle.jpg", 1, 2, 3)
-    write(tmp_path, (done(idle.key), idle, RECIPE))
+    write(tmp_path, *[(failure(), PHOTO, RECIPE)] * 5, (done(idle.key), idle, RECIPE))
     journal = reopened(tmp_path)
     journal.open("1.2.3")
     for _ in range(40):
