@@ -11,7 +11,7 @@ import pytest
 
 from tests.crash.stage import Stage, ended, family, wait_until
 
-PHOTOS = [f"{number:02}.jpg" for number in range(16)]
+PHOTOS = [f"{number:02}.jpg" for number in range(12)]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.crash.stage import Stage, ended, wait_until
 
-PHOTOS = [f"{number:02}.jpg" for number in range(16)]
+PHOTOS = [f"{number:02}.jpg" for number in range(12)]
 PLENTY = "64m"
 
 Mount = Callable[[Path, str], None]
@@ -55,6 +55,7 @@ def test_full_output_ends_the_run_and_room_lets_it_go_on(stage: Stage, disk: Mou
     stage.check_all_done_once()
 
 
+@pytest.mark.crash
 def test_full_temporary_folder_ends_the_run(stage: Stage, disk: Mount) -> None:
     """Filled by others while photos are done."""
     stage.draw(*PHOTOS)
