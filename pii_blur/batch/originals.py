@@ -6,19 +6,20 @@ what the journal says, and nothing that lies in the folder it goes to is ever re
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import logging
 import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 from pii_blur.batch.durable import open_private, sha256_of, sync_folder
 from pii_blur.batch.jobs import FoundPhoto
 from pii_blur.batch.options import RunOptions
-from pii_blur.batch.places import Places
+from pii_blur.batch.places import Places, is_within
 from pii_blur.errors import CannotWrite
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ class Originals:
                 continue
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                with open_private(self._temporary(folder), os.O_TRUNC):
+                self._temporary(folder).unlink(missing_ok=True)
+                with open_private(self._temporary(folder), os.O_EXCL):
                     pass
                 self._temporary(folder).unlink()
             except OSError as error:
@@ -107,31 +109,59 @@ class Originals:
 
     def _keep(self, source: Path, folder: Path, key: str) -> Path:
         """Return where `source` now lies in `folder` too; what lies there already is never replaced."""
-        target = next(name for name in _names(folder / key) if _is_free_for(source, name))
-        if target.exists() and target.stat().st_size == source.stat().st_size:
-            return target  # an earlier run was killed right after it
-        _make_private(target.parent, folder)
-        with suppress(OSError):
-            target.unlink(missing_ok=True)  # an empty one, see `_is_free_for`
-            os.link(source, target)
-            sync_folder(target.parent)
-            return target
-        temporary = self._temporary(folder)
-        with source.open("rb") as original, open_private(temporary, os.O_TRUNC) as copy:
-            shutil.copyfileobj(original, copy, 1 << 20)
-            copy.flush()
-            os.fsync(copy.fileno())
-        status = source.stat()
-        os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
-        # Takes the name, so that nobody else does, and fails where somebody has.
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        temporary.replace(target)
-        sync_folder(target.parent)
+        _make_private((folder / key).parent, folder)
+        self._refuse_way_back(source, (folder / key).parent)
+        names = _names(folder / key)
+        target = next(name for name in names if _is_free_for(source, name))
+        while not os.path.lexists(target):
+            try:
+                self._put(source, target, folder)
+            except FileExistsError:  # another run keeps its originals here too, and has just taken this name
+                target = next(name for name in names if _is_free_for(source, name))
         return target
 
+    def _put(self, source: Path, target: Path, folder: Path) -> None:
+        """Let `source` appear at `target` too, whole or not at all, by a link or a copy.
+
+        Raises:
+            FileExistsError: something lies there; it is not touched.
+        """
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            raise
+        except OSError:  # another disk, or a system without links
+            temporary = self._temporary(folder)
+            _copy(source, temporary)
+            try:
+                os.link(temporary, target)
+            except FileExistsError:
+                raise
+            except OSError:
+                # Takes the name, so that nobody else does, and fails where somebody has.
+                os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+                temporary.replace(target)
+            else:
+                temporary.unlink()
+        sync_folder(target.parent)
+
+    def _refuse_way_back(self, source: Path, parent: Path) -> None:
+        """Make sure that no link or mount leads from the folder of originals to where they come from, or to OUTPUT.
+
+        Raises:
+            OSError: one does.
+        """
+        # PRIVACY: an original that "lies there too" would be the only one there is, and one in OUTPUT gets published.
+        places = self._places
+        is_back = parent.samefile(source.parent) or (places.only is None and is_within(parent, places.root))
+        if is_back or is_within(parent, places.output):
+            raise OSError(errno.ELOOP, f"'{parent}' leads into INPUT or OUTPUT")
+
     def _temporary(self, folder: Path) -> Path:
-        # Always the same name, so that what a killed run leaves is overwritten by the next.
-        return folder / f".pii-blur-{self._places.origin}.part"
+        # Always the same name, so that what a killed run leaves goes with the next; one for each OUTPUT, since two runs
+        # over one INPUT may be at work.
+        output = hashlib.sha256(os.fsencode(os.path.realpath(self._places.output))).hexdigest()[:16]
+        return folder / f".pii-blur-{self._places.origin}-{output}.part"
 
 
 def _identity(file: Path) -> tuple[int, int, int, int]:
@@ -148,15 +178,23 @@ def _names(wanted: Path) -> Iterator[Path]:
 
 
 def _is_free_for(source: Path, target: Path) -> bool:
-    """Whether nothing lies at `target`, or an empty file of a run that was killed, or the very photo."""
+    """Whether nothing lies at `target`, or the very photo, as after a run that was killed."""
     if not os.path.lexists(target):
         return True
-    if not _is_regular(target):
+    if not _is_regular(target) or target.stat().st_size != source.stat().st_size:
         return False
-    size = target.stat().st_size
-    if size == 0 or target.samefile(source):
-        return True
-    return size == source.stat().st_size and sha256_of(target) == sha256_of(source)
+    return target.samefile(source) or sha256_of(target) == sha256_of(source)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file with its time, for the owner only, down to the disk."""
+    target.unlink(missing_ok=True)  # not overwritten: what a killed run left may have its right name too by now
+    with source.open("rb") as original, open_private(target, os.O_EXCL) as copy:
+        shutil.copyfileobj(original, copy, 1 << 20)
+        copy.flush()
+        os.fsync(copy.fileno())
+    status = source.stat()
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _is_regular(file: Path) -> bool:
