@@ -184,6 +184,8 @@ class _Crew:
             elif isinstance(message, RunFailure):
                 raise message
             elif isinstance(message, PhotoResult):
+                # The service calls all its photos the same: the next one has both tries again.
+                self._deaths.pop(message.key, None)
                 worker.job = None
                 results.append(message)
             elif isinstance(message, Ready):
@@ -240,6 +242,7 @@ class _Crew:
             log.warning("%s: its worker process died (%s); trying once more, alone", job.key, ending)
             self._intake.put_back(job)
             return []
+        del self._deaths[job.key]
         message = f"the worker process died {TRIES} times on this photo ({ending}); is there enough memory?"
         return [failed_in_task(job, "worker_died", message)]
 

@@ -10,9 +10,9 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -134,9 +134,10 @@ class Pool:
         Args:
             grace_s: after so many seconds they are left to end with this process.
         """
-        while not self._line.empty():
-            if (ticket := self._line.get()) is not None:
-                ticket.future.cancel()
+        with suppress(queue.Empty):  # a worker may take the last one meanwhile
+            while True:
+                if (ticket := self._line.get_nowait()) is not None:
+                    ticket.future.cancel()
         self._line.put(None)
         end = time.monotonic() + grace_s
         for thread in self._threads:
@@ -154,8 +155,10 @@ class _Lane:
         """Do orders with one worker until the end of the line; with a new one after whatever ends the first."""
         while self._wait():
             try:
-                for result in ProcessEngine(1, self._patience_s).run(self._task, self._orders()):
-                    self._take().future.set_result(result)
+                # Closed at once: what ended the worker holds on to it, and others wait for the memory it has.
+                with closing(self._orders()) as orders:
+                    for result in ProcessEngine(1, self._patience_s).run(self._task, orders):
+                        self._take().future.set_result(result)
             except RunFailure as failure:
                 log.error("%s", failure)
                 self._fail(failure)
@@ -172,7 +175,7 @@ class _Lane:
         self._line.put(None)  # for whoever else waits there
         return False
 
-    def _orders(self) -> Iterator[Order]:
+    def _orders(self) -> Generator[Order, None, None]:
         """Yield the order in hand, then wait for each of those that follow."""
         while self._ticket is not None or self._wait():
             assert self._ticket is not None

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,21 @@ def test_stop_before_the_start_starts_nothing(engine: Engine, tmp_path: Path) ->
     """A signal during the listing is not forgotten."""
     engine.stop()
     assert list(engine.run(FakeTask(), jobs(tmp_path, "blur"))) == []
+
+
+class CountingFiles(FakeTask):
+    """Counts the tries of each file, whatever its photo is called."""
+
+    def _note(self, job: Job) -> int:
+        return super()._note(replace(job, key=job.source.name))
+
+
+def test_every_photo_has_two_tries_though_all_have_one_name(tmp_path: Path, record: Path) -> None:
+    """The service calls each photo the same: a worker that died for one costs no later one its second try."""
+    todo = [replace(job, key="photo") for job in jobs(tmp_path, "kill-once", "kill-once", "kill", "kill-once", "blur")]
+    results = list(ProcessEngine(1).run(CountingFiles(record), todo))
+    codes = [result.error.code if result.error else result.outcome for result in results]
+    assert codes == ["blurred", "blurred", "worker_died", "blurred", "blurred"]
 
 
 def test_killed_worker_costs_one_photo_after_two_tries(tmp_path: Path, record: Path) -> None:
