@@ -215,7 +215,8 @@ class Journal:
     def close(self) -> None:
         """Close the file; nothing is lost if this is never called."""
         if self._stream is not None:
-            self._stream.close()
+            with suppress(OSError):  # of a line that a full disk has cut off: that was said when it was written
+                self._stream.close()
             self._stream = None
 
     def _take(self, number: int, record: dict[str, Any]) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -349,3 +352,23 @@ def test_journal_that_cannot_be_written_stops_the_run(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").mkdir()
     with pytest.raises(CannotWrite):
         reopened(tmp_path)
+
+
+class FullDisk(io.FileIO):
+    """Takes no more after the header."""
+
+    def write(self, data: object, /) -> int:
+        if self.tell() > 50:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)  # type: ignore[arg-type]
+
+
+def test_full_disk_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not again as a bug, when the run that stopped for it closes the journal."""
+    journal = reopened(tmp_path)
+    monkeypatch.setattr(journal_module, "open_private", lambda file, _: io.BufferedWriter(FullDisk(file, "a")))
+    journal.open("1.2.3")
+    with pytest.raises(CannotWrite, match="No space left"):
+        journal.append(done(), PHOTO, RECIPE)
+    journal.close()
+    assert not reopened(tmp_path).is_new
