@@ -244,9 +244,11 @@ class _Crew:
             raise MissingDependency(
                 f"{greeting.machine} has pii-blur {greeting.version}, this machine {__version__}; all need the same"
             )
-        if greeting.unseen:
+        # The first photo may have gone by now, or have been moved away because it is done: that tells nothing.
+        gone = {landmark.what for landmark in self._landmarks if not landmark.is_seen()}
+        if unseen := [what for what in greeting.unseen if what not in gone]:
             raise MissingDependency(
-                f"{greeting.machine} does not see {' and '.join(greeting.unseen)} as this machine does; every machine "
+                f"{greeting.machine} does not see {' and '.join(unseen)} as this machine does; every machine "
                 "of the cluster needs them under the same path, or use addresses such as s3://"
             )
         log.debug("a worker on %s", greeting.machine)

@@ -11,9 +11,11 @@ import pytest
 from pii_blur.batch.options import RunOptions
 from pii_blur.cluster.engines import open_engine
 from pii_blur.cluster.landmarks import set_landmarks
-from pii_blur.cluster.ray_worker import Landmark, RayWorker
+from pii_blur.cluster.ray_engine import _Crew, _Worker
+from pii_blur.cluster.ray_worker import Greeting, Landmark, RayWorker
 from pii_blur.errors import CannotWrite, MissingDependency, UsageFailure
 from pii_blur.results import Job
+from pii_blur.version import __version__
 from tests.fakes import FakeTask, make_photo
 
 
@@ -47,6 +49,21 @@ def test_a_machine_that_sees_other_folders_says_which(tmp_path: Path) -> None:
         os.utime(photo, (1, 1))  # another photo of the same name and size
         assert worker.greet(landmarks).unseen == ("INPUT",)
     assert list(output.iterdir()) == []
+
+
+def test_a_worker_that_comes_late_is_taken_though_the_first_photo_has_gone(tmp_path: Path) -> None:
+    """With --done it was moved before the second worker looked; what is still there must be seen all the same."""
+    photo = make_photo(tmp_path / "in" / "a.jpg")
+    crew = _Crew.__new__(_Crew)  # needs no cluster to welcome somebody
+    with set_landmarks(Job(photo, tmp_path / "a.jpg", "a.jpg"), (tmp_path,)) as crew._landmarks:
+        late = _Worker(actor=None, pending=None)
+        with pytest.raises(MissingDependency, match="does not see INPUT as"):
+            crew._welcome(late, Greeting("far", __version__, ("INPUT",)))
+        photo.unlink()
+        crew._welcome(late, Greeting("far", __version__, ("INPUT",)))
+        assert late.machine == "far"
+        with pytest.raises(MissingDependency, match=f"does not see '{tmp_path}' as"):
+            crew._welcome(late, Greeting("far", __version__, ("INPUT", f"'{tmp_path}'")))
 
 
 def test_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
