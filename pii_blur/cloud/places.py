@@ -43,6 +43,11 @@ class StoreFile:
     seen: Item | None = None
     is_seen: bool = False
 
+    @property
+    def name(self) -> str:
+        """What it is called for people."""
+        return self.key
+
     def lstat(self) -> Item:
         """Return what lies there.
 

@@ -170,6 +170,22 @@ def test_the_result_of_a_photo_that_fails_now_is_withdrawn(client: Any, tmp_path
     assert results_in_store(client) == {}
 
 
+def test_a_result_that_cannot_be_withdrawn_does_not_stop_the_others(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who may not delete there is told which object to remove by hand."""
+    put(client, a="blur")
+    run(tmp_path)
+    put(client, a="fail", b="blur")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(0, "no right to delete")
+
+    monkeypatch.setattr(Store, "remove", refuse)
+    assert counts(run(tmp_path)) == {"failed": 1, "blurred": 1}
+    assert "'a.jpg' is left over and cannot be removed (no right to delete)" in caplog.text
+
+
 def test_folder_to_store_and_back(client: Any, tmp_path: Path) -> None:
     """Either end may be a folder."""
     make_photos(tmp_path / "in", a="blur", b="clean")
