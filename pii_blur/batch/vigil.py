@@ -42,6 +42,9 @@ class Vigil:
         """Return the plan of a round without the photos that failed a while ago and have not changed since."""
         self.has_done_any = self._is_started = False
         self._looked_at = {photo.key: photo for photo in (*plan.pending, *plan.waiting)}
+        # What somebody has taken out of INPUT because it is bad must not be told of for ever.
+        still = self._looked_at.keys() | {problem.key for problem in plan.problems}
+        self._failed = {key: failure for key, failure in self._failed.items() if key in still}
         plan = replace(
             plan,
             pending=[photo for photo in plan.pending if self._is_due(photo)],
@@ -117,7 +120,7 @@ class Vigil:
         return max(LEAST_PAUSE_S, LOOKING_SHARE * self._looking_s)
 
     def summary(self) -> Summary:
-        """Return what became of every photo that was there at any time of the watch, so far."""
+        """Return what became of every photo so far, but for those that failed and are not there any more."""
         summary = deepcopy(self._summary)
         for result, _, _ in self._failed.values():
             summary.add(result)
