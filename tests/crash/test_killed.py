@@ -61,7 +61,9 @@ def test_killed_workers_and_programs_cost_no_more_than_a_photo(stage: Stage, vic
         process = stage.start("--workers", "2")
         while process.poll() is None and killed < kills:
             time.sleep(dice.uniform(0.2, 2.0))
-            victims = [pid for pid, line in family(process).items() if victim in line and b"tracker" not in line]
+            victims = [
+                pid for pid, line in family(process).items() if victim in line and b"resource_tracker" not in line
+            ]
             if victims:
                 with suppress(ProcessLookupError):
                     os.kill(dice.choice(victims), signal.SIGKILL)
