@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pii_blur.errors import CannotWrite
+from pii_blur.http.panoramax import contract
 from pii_blur.http.panoramax.vault import Vault
 from pii_blur.settings import Settings
 from tests.service import Caller, decoded, panorama, parts, purple, running
@@ -97,6 +98,21 @@ def test_entries_expire_and_need_both_halves(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(time, "time", lambda: later)
     assert vault.get(blurring_id) is None
     vault.sweep()
+    assert not file.exists()
+
+
+def test_entries_go_though_nobody_posts_a_photo_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleted when their time is over, not when the next one comes."""
+    monkeypatch.setattr(contract, "SWEEP_S", 0.1)
+    vault = Vault(tmp_path, hours=1)
+    with running(keep_folder=tmp_path):
+        vault.put(b"a part")
+        (file,) = tmp_path.glob("*.kept")
+        file.write_bytes(bytes(8) + file.read_bytes()[8:])  # its time was over long ago
+        for _ in range(200):
+            if not file.exists():
+                break
+            time.sleep(0.05)
     assert not file.exists()
 
 

@@ -6,7 +6,10 @@ https://docs.panoramax.fr/api/install/deep_dive/blur_api/
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, Literal
 
@@ -27,16 +30,27 @@ from pii_blur.http.works import BlurWork, UprightWork
 from pii_blur.http.workspace import KEY, Workspace
 from pii_blur.results import PhotoResult
 
+SWEEP_S = 600.0
+"""How often kept parts are looked through for those whose time is over."""
+
 _HEADERS = {"Content-Security-Policy": "default-src 'self' 'unsafe-inline' blob:", "X-Frame-Options": "DENY"}
 
 
 def make_router(service: Service) -> APIRouter:
     """Return the routes."""
-    router = APIRouter(route_class=service.photo_route, tags=["Panoramax"])
-    pages = APIRouter(tags=["Panoramax"])
     card = find_model(service.settings.hiding.model)
     hiding, limits = service.settings.hiding, service.settings
     vault = Vault(limits.keep_folder, limits.keep_hours) if limits.keep_folder is not None else None
+
+    @asynccontextmanager
+    async def lifespan(_: APIRouter) -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(_sweep_for_ever(vault)) if vault is not None else None
+        yield
+        if sweeping is not None:
+            sweeping.cancel()
+
+    router = APIRouter(route_class=service.photo_route, tags=["Panoramax"])
+    pages = APIRouter(tags=["Panoramax"], lifespan=lifespan)
     collect = partial(_collect, vault)
     # GeoVisio takes it for granted that the blurred photo is upright, and makes its small copies so.
     blurring = UprightWork(BlurWork(hiding, limits.max_pixels, detections="understand-ai"))
@@ -112,6 +126,13 @@ def make_router(service: Service) -> APIRouter:
 
     pages.include_router(router)
     return pages
+
+
+async def _sweep_for_ever(vault: Vault) -> None:
+    # PRIVACY: also when nobody posts a photo any more.
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        await to_thread.run_sync(vault.sweep)
 
 
 def _collect(vault: Vault | None, room: Workspace, _: PhotoResult) -> tuple[bytes, list[Found], str]:
