@@ -21,6 +21,7 @@ from pii_blur.http.health import make_health_router
 from pii_blur.http.metrics import Metrics
 from pii_blur.http.panoramax.contract import PANORAMAX
 from pii_blur.http.pool import WorkTask
+from pii_blur.http.redirects import LocalRedirects
 from pii_blur.http.refusals import Wording, install_refusals
 from pii_blur.http.service import Service
 from pii_blur.http.settings import ServiceSettings
@@ -74,6 +75,7 @@ def make_app(settings: ServiceSettings, *, task: Task | None = None) -> FastAPI:
     for contract in CONTRACTS:
         app.include_router(contract.make_router(service))
     # The last one added is the first one asked.
+    app.add_middleware(LocalRedirects)
     app.add_middleware(UploadLimits, max_bytes=settings.max_bytes, upload_s=settings.upload_s, wording=wording)
     app.add_middleware(Doorkeeper, settings=settings, wording=wording)
     app.add_middleware(Counting, metrics=metrics)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,6 +39,8 @@ class Counting:
         finally:
             # PRIVACY: the path may hold a job's name, the query a key. Only the route's pattern is told.
             route = getattr(scope.get("route"), "path", "")
-            self._metrics.note_request(route, scope["method"] if route else "", status)
+            # Callers may invent methods, and each would be counted by itself for ever.
+            method = scope["method"] if route and status != HTTPStatus.METHOD_NOT_ALLOWED else ""
+            self._metrics.note_request(route, method, status)
             level = logging.DEBUG if route in _QUIET else logging.INFO
             log.log(level, "%s %s: %d (%.2f s)", scope["method"], route or "?", status, time.monotonic() - start)

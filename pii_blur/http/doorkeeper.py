@@ -52,7 +52,7 @@ class Doorkeeper:
             # A web page whose name was made to lead here (DNS rebinding) speaks under its own name.
             raise Refusal(421, "wrong_host", "the service does not go by this name; see --allowed-host")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _place(origin) != host.lower():
             raise Refusal(403, "foreign_origin", "requests of other web sites are not answered")
 
     def _check_token(self, headers: Headers) -> None:
@@ -65,6 +65,14 @@ def _name(host: str) -> str:
     """Return the name or address in the header Host, lower case, without port and brackets; empty if it has none."""
     try:
         return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _place(origin: str) -> str:
+    """Return name and port in the header Origin, lower case; empty if it has none, which is no host's."""
+    try:
+        return urlsplit(origin).netloc.lower()
     except ValueError:
         return ""
 

@@ -142,11 +142,34 @@ def test_web_pages_cannot_reach_a_service_on_this_machine(service: Caller, photo
     assert service("GET", "/healthz", headers={"Host": host}).status_code == 421
     foreign = service.blur(photo, headers={"Origin": "https://evil.example"})
     assert (foreign.status_code, foreign.json()["code"]) == (403, "foreign_origin")
+    assert service("GET", "/healthz", headers={"Origin": "http://["}).status_code == 403
     own = service("GET", "/healthz", headers={"Origin": service.address})
     assert own.status_code == 200
     assert "access-control-allow-origin" not in own.headers
     asked = service("OPTIONS", "/blur/", headers={"Origin": service.address, "Access-Control-Request-Method": "POST"})
     assert "access-control-allow-origin" not in asked.headers
+
+
+@pytest.mark.parametrize("path", ["/v1/photos/", "/blur", "/anonymize", "/available_methods?x=http://y/"])
+def test_no_redirect_leads_from_tls_to_plain_text(service: Caller, path: str) -> None:
+    """A slash too many or too few costs one more request, to the address that was asked; never a readable photo."""
+    method = "GET" if "?" in path else "POST"
+    answer = service(method, path, headers={"Host": "localhost"}, allow_redirects=False)
+    name, mark, query = path.partition("?")
+    other = name[:-1] if name.endswith("/") else f"{name}/"
+    assert (answer.status_code, answer.headers["location"]) == (307, other + mark + query)
+
+
+def test_a_result_that_goes_while_it_is_fetched_is_gone(service: Caller, temporary: Path, photo: bytes) -> None:
+    """A job that has just expired is no fault of the service."""
+    location = service.photo(photo, "/v1/jobs").headers["location"]
+    while service("GET", location).json()["status"] == "waiting":
+        time.sleep(0.05)
+    for result in temporary.rglob("result"):
+        result.unlink()
+    answer = service("GET", f"{location}/photo")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_such_job")
+    service("DELETE", location)
 
 
 def test_a_token_is_needed_where_there_are_tokens(temporary: Path, photo: bytes) -> None:
@@ -173,7 +196,11 @@ def test_logs_and_metrics_tell_of_nobody(service: Caller, photo: bytes, caplog: 
     service("GET", location)
     service("DELETE", location)
     service("GET", "/secret-path")
-    told = caplog.text + service("GET", "/metrics").text
+    service("SECRET", "/v1/photos")
+    service("SECRET", "/secret-path")
+    metrics = service("GET", "/metrics").text
+    assert "SECRET" not in metrics  # whoever may invent methods could fill the memory with them
+    told = caplog.text + metrics
     assert "POST /v1/photos: 200" in told
     for secret in ("secret", location.rpartition("/")[2], "127.0.0.1"):
         assert secret not in told

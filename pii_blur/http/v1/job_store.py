@@ -73,7 +73,7 @@ class JobStore:
         try:
             return self._jobs[job_id]
         except KeyError:
-            raise Refusal(404, "no_such_job", "no such job; it may have expired") from None
+            raise gone() from None
 
     def done(self, record: JobRecord, report: Report) -> None:
         """Note that a job's photo lies in its room."""
@@ -96,6 +96,11 @@ class JobStore:
         if record.task is not None and not record.task.done():
             record.task.cancel()
         record.room.remove()
+
+
+def gone() -> Refusal:
+    """Return what is answered where there is no such job, or none any more."""
+    return Refusal(404, "no_such_job", "no such job; it may have expired")
 
 
 def _now() -> datetime:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, File, Request, Response, UploadFile
 from pii_blur.http.gate import Slot
 from pii_blur.http.refusals import PROBLEMS, Problem, Refusal
 from pii_blur.http.service import Service
-from pii_blur.http.v1.job_store import JobRecord, JobStore
+from pii_blur.http.v1.job_store import JobRecord, JobStore, gone
 from pii_blur.http.v1.photos import media_type, work_for
 from pii_blur.http.v1.schemas import JobState, JobStatus, Report
 from pii_blur.http.v1.wishes import Wishes
@@ -43,7 +43,11 @@ def make_jobs_router(service: Service) -> APIRouter:
         store.check_room()
         work = work_for(service, wishes)
         room = await service.blurrer.receive(photo.file)
-        record = store.add(await service.blurrer.make_room())
+        try:
+            record = store.add(await service.blurrer.make_room())
+        except BaseException:
+            room.remove()
+            raise
         slot: Slot = request.state.slot
         slot.keep()
         record.task = asyncio.create_task(_do(service, store, record, room, work))
@@ -66,7 +70,10 @@ def make_jobs_router(service: Service) -> APIRouter:
         record = store.get(job_id)
         if record.state.status is not JobStatus.DONE:
             raise Refusal(409, "not_done", f"there is no photo: the job's status is {record.state.status}")
-        data = await to_thread.run_sync(record.room.result.read_bytes)
+        try:
+            data = await to_thread.run_sync(record.room.result.read_bytes)
+        except FileNotFoundError:  # its time was over in between
+            raise gone() from None
         return Response(data, media_type=media_type(data))
 
     @router.delete("/v1/jobs/{job_id}", status_code=204, responses=_UNKNOWN)
