@@ -62,6 +62,24 @@ def test_workers_that_are_killed_for_memory_do_not_end_the_run() -> None:
             assert "OOMPolicy=continue" in text
 
 
+@pytest.mark.parametrize("name", ["pii-blur", "pii-blur-watch", "pii-blur-check"])
+def test_who_stops_a_run_is_not_alerted(name: str) -> None:
+    """Before an update, say, or when the machine goes down."""
+    (codes,) = re.findall(r"^SuccessExitStatus=(.+)$", (UNITS / f"{name}.service").read_text(), re.M)
+    assert str(int(ExitCode.TERMINATED)) in codes.split()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+def test_alert_names_a_signal_as_the_table_of_codes_does(tmp_path: Path) -> None:
+    """Systemd gives its bare number, and 9 is no exit code of ours."""
+    (tmp_path / "systemctl").write_text("#!/bin/sh\ncase $2 in *Code) echo 2 ;; *) echo 9 ;; esac\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    command = [UNITS / "pii-blur-alert", "pii-blur.service"]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert "exit code 137" in done.stdout
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
 @pytest.mark.parametrize("works", [True, False])
 def test_alert_names_the_unit_and_says_whether_it_got_through(tmp_path: Path, works: bool) -> None:
@@ -72,7 +90,7 @@ def test_alert_names_the_unit_and_says_whether_it_got_through(tmp_path: Path, wo
             f'#!/bin/sh\n{{ echo "$@"; [ {name} = curl ] || cat; }} > {tmp_path}/{name}.txt\nexit {int(not works)}\n'
         )
         program.chmod(0o755)
-    (tmp_path / "systemctl").write_text("#!/bin/sh\necho 6\n")
+    (tmp_path / "systemctl").write_text("#!/bin/sh\ncase $2 in *Code) echo 1 ;; *) echo 6 ;; esac\n")
     (tmp_path / "systemctl").chmod(0o755)
     environment = {
         "PATH": f"{tmp_path}:/usr/bin:/bin",
