@@ -115,6 +115,9 @@ def _as_text(status: Status) -> str:
         f"{count(len(status.failures), 'photo')} failed" + (":" if status.failures else ""),
     ]
     lines += [f"  {one.photo}: {one.message} [{one.code}]" for one in status.failures]
+    if status.kept:
+        lines.append(f"{count(len(status.kept), 'original')} had to stay in INPUT:")
+        lines += [f"  {one['photo']}: {one['message']}" for one in status.kept]
     return "\n".join(printable(line) for line in lines)
 
 

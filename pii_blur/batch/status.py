@@ -44,6 +44,11 @@ class Status:
         return ExitCode.SOME_PHOTOS_FAILED if self.failures or stopped else ExitCode.OK
 
     @property
+    def kept(self) -> list[dict[str, str]]:
+        """Originals that the last run was to move or delete and had to leave, each with ``photo`` and ``message``."""
+        return list(self.last_run.get("kept", ())) if self.last_run else []
+
+    @property
     def photos_per_second(self) -> float | None:
         """How fast the last run was; None if it had nothing to do."""
         if not self.last_run:
@@ -65,6 +70,7 @@ class Status:
             },
             "hidden": {"people": self.history.people, "vehicles": self.history.vehicles},
             "failures": [{"photo": one.photo, "code": one.code, "message": one.message} for one in self.failures],
+            "kept": self.kept,
             "last_run": {
                 "ended": self.last_run["ended"],
                 "exit_code": self.last_run["exit_code"],

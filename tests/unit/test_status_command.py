@@ -98,6 +98,17 @@ def test_failures_are_named_with_their_reasons(output: Path, capsys: pytest.Capt
     assert r"  sub/c\n.jpg: <it> breaks off at Secret Street 5 [truncated]" in text
 
 
+def test_originals_that_had_to_stay_are_named(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are why the exit code is 4, and nobody would look for them else."""
+    summary = write(output, ("a.jpg", DONE), finish=None)
+    summary.kept["a.jpg"] = "its original cannot be moved or deleted"
+    write_last_run(output / ".pii-blur", summary)
+    code, document, text = status(output, capsys)
+    assert code == 4
+    assert document["kept"] == [{"photo": "a.jpg", "message": "its original cannot be moved or deleted"}]
+    assert "1 original had to stay in INPUT:\n  a.jpg: its original cannot be moved or deleted" in text
+
+
 def test_failure_of_a_photo_that_was_taken_away_is_forgotten(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Else an alert would never end: the run that did not see it any more is what counts."""
     write(output, ("a.jpg", DONE), ("c.jpg", FAILED))
