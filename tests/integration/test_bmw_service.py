@@ -13,6 +13,8 @@ import pytest
 import requests
 from PIL import Image
 
+from pii_blur.labels import DEFAULT_LABELS
+from pii_blur.photo.metadata import MARK_NAMESPACE
 from pii_blur.settings import Settings
 from pii_blur.sphere.extent import FlatExtent
 from pii_blur.sphere.quad import SphereQuad
@@ -109,6 +111,15 @@ def test_a_photo_comes_back_with_people_black_and_all_else_as_it_was(client: Bmw
         exif = image.getexif()
     assert exif[0x010F] == "Ricoh"
     assert exif.get_ifd(0x8825)[2] == (48.0, 51.0, 0.0)
+
+
+def test_only_what_was_searched_for_all_classes_says_so(client: BmwClient) -> None:
+    """`pii-blur --trust-mark` would never look for people in a photo of which a client had but the cars hidden."""
+    entries = [info(BUILT_IN, label.word, "blackening", 1) for label in DEFAULT_LABELS]
+    assert MARK_NAMESPACE in client.anonymize(panorama(), *entries).content
+    few = client.anonymize(panorama(), entries[0])
+    assert few.status_code == 200
+    assert MARK_NAMESPACE not in few.content
 
 
 def test_what_there_is_can_be_asked(client: BmwClient, models: remote.InferenceServer) -> None:

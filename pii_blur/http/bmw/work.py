@@ -100,12 +100,13 @@ class AnonymiseWork:
             seconds=laps.seconds,
         )
 
-    def _mark(self, tools: Tools, regions: int) -> Mark:
-        uses_own = any(wish.model.address == BUILT_IN for wish in self.wishes)
+    def _mark(self, tools: Tools, regions: int) -> Mark | None:
+        own = {wish.class_name for wish in self.wishes if wish.model.address == BUILT_IN}
+        if not own.issuperset(label.word for label in self.settings.labels):
+            # PRIVACY: --trust-mark would take a photo for done in which nobody has looked for people yet.
+            return None
         names = [tools.detector.name if wish.model.address == BUILT_IN else wish.model.name for wish in self.wishes]
-        # A server's models have a threshold of their own, which nobody here knows.
-        least = self.settings.min_score if uses_own else 0.0
-        return Mark(__version__, ", ".join(dict.fromkeys(names)), least, regions)
+        return Mark(__version__, ", ".join(dict.fromkeys(names)), self.settings.min_score, regions)
 
 
 def _counts(finds: Sequence[Find]) -> Counts:
