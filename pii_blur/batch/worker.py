@@ -42,6 +42,7 @@ def serve(connection: Connection, lifeline: Connection, task: Task, log_level: i
         log_level: of the parent, which receives and prints what is logged here.
     """
     faulthandler.enable()
+    _leave_no_core()
     _leave_signals_to_parent()
     _go_first_when_memory_runs_out()
     _die_with_parent(lifeline)
@@ -64,6 +65,14 @@ def _next_job(connection: Connection) -> Job | None:
     except EOFError:
         return None
     return job
+
+
+def _leave_no_core() -> None:
+    """PRIVACY: the memory of a worker that crashes holds an unblurred photo; the system must not write it to a disk."""
+    with suppress(ImportError):  # Windows has neither
+        import resource  # noqa: PLC0415
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _leave_signals_to_parent() -> None:

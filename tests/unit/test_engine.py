@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -129,6 +130,15 @@ def test_stop_before_the_start_starts_nothing(engine: Engine, tmp_path: Path) ->
     assert list(engine.run(FakeTask(), jobs(tmp_path, "blur"))) == []
 
 
+class TellingLimits(FakeTask):
+    """Says how large a core dump may be."""
+
+    def __call__(self, job: Job) -> PhotoResult:
+        import resource  # noqa: PLC0415 - not on Windows
+
+        return replace(super().__call__(job), way=str(resource.getrlimit(resource.RLIMIT_CORE)))
+
+
 class CountingFiles(FakeTask):
     """Counts the tries of each file, whatever its photo is called."""
 
@@ -155,6 +165,13 @@ def test_killed_worker_costs_one_photo_after_two_tries(tmp_path: Path, record: P
     }
     pids = (record / "1.jpg").read_text().split()
     assert len(set(pids)) == 2, "the second try has a fresh worker"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no core dumps")
+def test_no_photo_is_in_what_a_crash_leaves(tmp_path: Path) -> None:
+    """The system writes no image of a worker's memory to a disk."""
+    (result,) = ProcessEngine(1).run(TellingLimits(), jobs(tmp_path, "blur"))
+    assert result.way == "(0, 0)"
 
 
 def test_photo_whose_worker_died_once_is_done(tmp_path: Path) -> None:
