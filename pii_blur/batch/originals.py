@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -24,6 +25,9 @@ from pii_blur.errors import CannotWrite
 
 log = logging.getLogger(__name__)
 
+AGAIN_S = 3600.0
+"""After so long a watch looks once more at an original that had to stay: all of it must be read for that."""
+
 
 class Originals:
     """Deals with the originals of one INPUT."""
@@ -31,7 +35,9 @@ class Originals:
     def __init__(self, options: RunOptions, places: Places) -> None:
         self._options = options
         self._places = places
-        self._told: dict[str, str] = {}
+        # A watch comes here again and again.
+        self._quarantined: dict[str, tuple[int, ...]] = {}
+        self._told: dict[str, tuple[str, tuple[object, ...], float]] = {}
 
     def prepare(self) -> None:
         """Make sure that everything that was asked for can be done, before the first photo is read.
@@ -61,6 +67,9 @@ class Originals:
             return
         try:
             source = Path(os.path.realpath(self._places.job(key).source))
+            if self._quarantined.get(key) == (seen := _identity(source)):
+                return
+            self._quarantined[key] = seen
             self._keep(source, self._options.quarantine, key)
         except OSError as error:
             log.error("%s: cannot be kept in the folder of --quarantine (%s)", key, error.strerror)
@@ -77,13 +86,19 @@ class Originals:
         """
         if not self._options.retires:
             return ""
+        told, told_of, told_at = self._told.pop(photo.key, ("", (), 0.0))
+        done = photo.size, photo.mtime_ns, source_sha256, output_sha256
+        if told_of == done and time.monotonic() < told_at + AGAIN_S:
+            self._told[photo.key] = told, told_of, told_at
+            return told
         try:
             reason = self._retire(photo, source_sha256, output_sha256)
         except OSError as error:
             reason = f"its original cannot be moved or deleted ({error.strerror})"
-        if reason and self._told.get(photo.key) != reason:
-            log.error("%s: %s", photo.key, reason)
-            self._told[photo.key] = reason  # a watch comes here again and again
+        if reason:
+            if reason != told:
+                log.error("%s: %s", photo.key, reason)
+            self._told[photo.key] = reason, done, time.monotonic()
         return reason
 
     def _retire(self, photo: FoundPhoto, source_sha256: str, output_sha256: str) -> str:

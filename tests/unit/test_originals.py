@@ -14,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from pii_blur.batch import originals as originals_module
+from pii_blur.batch.jobs import FoundPhoto
 from pii_blur.batch.options import RunOptions
+from pii_blur.batch.originals import Originals
+from pii_blur.batch.places import find_places
 from pii_blur.batch.runner import plan_run
 from pii_blur.batch.summary import Summary
 from pii_blur.errors import CannotWrite, ExitCode, UsageFailure
@@ -380,6 +384,37 @@ def test_links_and_what_they_lead_to_stay(run: Run, source: Path, tmp_path: Path
     assert (tmp_path / "archive" / "a.jpg").exists()
     assert sorted(summary.kept) == ["a.jpg", "all/a.jpg"]
     assert (source / "a.jpg").is_symlink()
+
+
+def test_watch_does_not_read_again_and_again_what_it_left_where_it_is(
+    source: Path, tmp_path: Path, no_links: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in every round; after an hour it may go."""
+    make_photos(source, a="blur", bad="fail")
+    make_photos(tmp_path / "out", a="not what was written")
+    options = RunOptions(source, tmp_path / "out", quarantine=tmp_path / "quarantine", delete_source=True)
+    originals = Originals(options, find_places(options))
+    originals.prepare()
+    photo = FoundPhoto.from_stat("a.jpg", (source / "a.jpg").stat())
+    sums = [hashlib.sha256(text).hexdigest() for text in (b"blur", b"hidden: blur")]
+
+    def go_round() -> str:
+        originals.quarantine("bad.jpg")
+        return originals.retire(photo, *sums)
+
+    reason = go_round()
+    assert "not what was written" in reason
+    with monkeypatch.context() as patch:
+        patch.setattr(originals_module, "sha256_of", partial(_raise, errno.EIO))
+        assert [go_round() for _ in range(3)] == [reason] * 3
+    assert caplog.text.count("a.jpg: ") == 1
+    make_photos(tmp_path / "out", a="hidden: blur")
+    monkeypatch.setattr(originals_module, "AGAIN_S", 0.0)
+    assert go_round() == ""
+    assert files(source) == {"bad.jpg": "fail"}
+    make_photo(source / "bad.jpg", "fail otherwise")
+    go_round()
+    assert sorted(files(tmp_path / "quarantine").values()) == ["fail", "fail otherwise"]
 
 
 def test_links_above_input_are_none_of_this(source: Path, output: Path, tmp_path: Path) -> None:
