@@ -1,6 +1,6 @@
 """What does it cost to have a photo done over HTTP instead of by the command line?
 
-    python benchmarks/bench_service.py PHOTO [--rounds 10]
+    python benchmarks/bench_service.py PHOTO [--rounds 10] [--threads N] [--views PLAN]
 
 Both in turns within one run, on the same machine with the same model and as many threads: `blur_photo` on files as the
 command line calls it, its model and exiftool being open, and a request to `pii-blur serve` (/blur/, then /v1/photos) on
@@ -32,20 +32,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photo", type=Path)
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of the search, on both sides")
+    parser.add_argument("--views", default="balanced", help="view plan (default: %(default)s)")
     arguments = parser.parse_args()
-    threads = os.cpu_count() or 1
+    threads, settings = arguments.threads, Settings(views=arguments.views)
     photo = arguments.photo.read_bytes()
     times: dict[str, list[float]] = {"command line": [], "/blur/": [], "/v1/photos": []}
-    with tempfile.TemporaryDirectory() as folder, open_tools(Settings(), threads=threads) as tools:
+    with tempfile.TemporaryDirectory() as folder, open_tools(settings, threads=threads) as tools:
         log, target = Path(folder) / "log", Path(folder) / "out.jpg"
-        words = ["serve", "--port", "0", "--workers", "1", "--threads", str(threads)]
+        words = ["serve", "--port", "0", "--workers", "1", "--threads", str(threads), "--views", arguments.views]
         with log.open("wb") as file:
             service = subprocess.Popen([sys.executable, "-m", "pii_blur", *words], stderr=file)
         try:
             address = wait_until_ready(service, log)
             for number in range(arguments.rounds + 1):
                 spent = {
-                    "command line": timed(lambda: blur_photo(arguments.photo, target, Settings(), tools)),
+                    "command line": timed(lambda: blur_photo(arguments.photo, target, settings, tools)),
                     "/blur/": timed(lambda: post(f"{address}/blur/", "picture", photo)),
                     "/v1/photos": timed(lambda: post(f"{address}/v1/photos", "photo", photo)),
                 }
