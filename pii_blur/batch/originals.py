@@ -107,7 +107,7 @@ class Originals:
             return "its original is reached by a link, and stays where it is"
         if not _is_regular(job.destination) or sha256_of(job.destination) != output_sha256:
             return "its result in OUTPUT is not what was written there, so that its original stays"
-        sync_folder(job.destination.parent)
+        _sync_up_to(self._places.output, job.destination.parent)
         seen = _identity(job.source)
         if seen[2:] != (photo.size, photo.mtime_ns):
             return ""  # it is another photo now, which the next run does
@@ -158,7 +158,7 @@ class Originals:
                 temporary.replace(target)
             else:
                 temporary.unlink()
-        sync_folder(target.parent)
+        _sync_up_to(folder, target.parent)
 
     def _refuse_way_back(self, source: Path, parent: Path) -> None:
         """Make sure that no link or mount leads from the folder of originals to where they come from, or to OUTPUT.
@@ -214,6 +214,14 @@ def _copy(source: Path, target: Path) -> None:
 
 def _is_regular(file: Path) -> bool:
     return os.path.lexists(file) and stat.S_ISREG(os.lstat(file).st_mode)
+
+
+def _sync_up_to(top: Path, folder: Path) -> None:
+    """Make the names in `folder`, and its own and those of the folders above it up to `top`, survive a power cut."""
+    for part in (folder, *folder.parents):
+        sync_folder(part)
+        if part == top:
+            return
 
 
 def _make_private(folder: Path, top: Path) -> None:

@@ -140,6 +140,12 @@ def _check_folders_of_originals(options: RunOptions, places: Places) -> None:
         _refuse_within_input(name, folder, places)
         if is_within(places.root, folder):
             raise UsageFailure(f"{name} '{folder}' contains INPUT; give a folder elsewhere")
+        for other, written in (("--detections", options.side.detections), ("--preview", options.side.preview)):
+            # The preview of a.jpg is called a.jpg.jpg, and takes the place of whatever is called so.
+            if written is not None and (is_within(folder, written) or is_within(written, folder)):
+                raise UsageFailure(
+                    f"{name} '{folder}' and {other} '{written}' must lie apart: originals are never replaced"
+                )
 
 
 def _refuse_within_input(name: str, folder: Path, places: Places) -> None:

@@ -22,7 +22,7 @@ from pii_blur.batch.places import find_places
 from pii_blur.batch.runner import plan_run
 from pii_blur.batch.summary import Summary
 from pii_blur.errors import CannotWrite, ExitCode, UsageFailure
-from pii_blur.results import Job, PhotoResult
+from pii_blur.results import Job, PhotoResult, SideFiles
 from tests.fakes import FakeTask, codes, counts, make_photo, make_photos, results, run_fake
 
 Run = Callable[..., Summary]
@@ -451,6 +451,24 @@ def test_folders_of_originals_lie_apart(run: Run, source: Path, tmp_path: Path, 
     with pytest.raises(UsageFailure, match=f"--{option}"):
         run(**{option: tmp_path / where})
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["done", "quarantine"])
+@pytest.mark.parametrize("side", ["detections", "preview"])
+@pytest.mark.parametrize("where", ["x", "x/y", "."])
+def test_side_files_do_not_lie_among_originals(
+    source: Path, tmp_path: Path, option: str, side: str, where: str
+) -> None:
+    """The preview of a.jpg would replace the original of a.jpg.jpg."""
+    make_photos(source / "in", a="blur")
+    options = RunOptions(
+        source / "in",
+        tmp_path / "out",
+        side=SideFiles(**{side: tmp_path / "a" / "x"}),
+        **{option: tmp_path / "a" / where},
+    )
+    with pytest.raises(UsageFailure, match=f"--{option} .* and --{side} .* must lie apart"):
+        find_places(options)
 
 
 def test_folder_of_done_that_cannot_be_written_stops_the_run_at_once(run: Run, source: Path, tmp_path: Path) -> None:
