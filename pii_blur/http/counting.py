@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,6 +12,7 @@ from pii_blur.http.metrics import Metrics
 log = logging.getLogger(__name__)
 
 _QUIET = ("/healthz", "/readyz", "/metrics")  # asked every few seconds by machines
+_WRONG_METHOD = 405
 
 
 class Counting:
@@ -40,7 +40,7 @@ class Counting:
             # PRIVACY: the path may hold a job's name, the query a key. Only the route's pattern is told.
             route = getattr(scope.get("route"), "path", "")
             # Callers may invent methods, and each would be counted by itself for ever.
-            method = scope["method"] if route and status != HTTPStatus.METHOD_NOT_ALLOWED else ""
+            method = scope["method"] if route and status != _WRONG_METHOD else ""
             self._metrics.note_request(route, method, status)
             level = logging.DEBUG if route in _QUIET else logging.INFO
             log.log(level, "%s %s: %d (%.2f s)", scope["method"], route or "?", status, time.monotonic() - start)
