@@ -22,10 +22,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from pii_blur.arguments import OPTIONS
-from pii_blur.photo.header import read_header
-
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from pii_blur.arguments import OPTIONS  # noqa: E402
+from pii_blur.photo.header import read_header  # noqa: E402
+
 SHARED = Path(os.environ.get("PII_BLUR_SHARED") or ROOT.parent / "shared")
 
 FIRST = "1 worker, 1 thread"

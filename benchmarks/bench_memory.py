@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from pii_blur import Settings, blur_photo, open_tools
 from pii_blur.photo.header import read_header
 from pii_blur.zones import Zone

@@ -27,6 +27,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from pii_blur.batch.engine import Task
 from pii_blur.batch.entry import Recipe
 from pii_blur.batch.jobs import FoundPhoto
