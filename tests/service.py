@@ -21,6 +21,7 @@ import numpy as np
 import requests
 import uvicorn
 
+from pii_blur.batch.engine import Task
 from pii_blur.http.app import make_app
 from pii_blur.http.pool import WorkTask
 from pii_blur.http.settings import ServiceSettings
@@ -87,13 +88,14 @@ class Caller:
 
 
 @contextmanager
-def running(**changes: Any) -> Iterator[Caller]:
+def running(task: Task | None = None, **changes: Any) -> Iterator[Caller]:
     """Run a service in a thread, its workers in processes of their own.
 
     Args:
+        task: what the workers do.
         changes: fields of `ServiceSettings`.
     """
-    app = make_app(ServiceSettings(**changes), task=ScriptedTask(WorkTask(open_colour_tools, 1)))
+    app = make_app(ServiceSettings(**changes), task=task or ScriptedTask(WorkTask(open_colour_tools, 1)))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, log_level=logging.CRITICAL))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -132,17 +132,21 @@ class Blurrer:
 
     async def _warm_up(self) -> None:
         """Do a small picture from end to end, so that the first caller need not wait and what is missing shows."""
-        room = Workspace(self._base)
         try:
-            room.photo.write_bytes(make_thumbnail(np.full((160, 160, 3), 128, np.uint8)))
-            order = Order(room.photo, room.result, KEY, BlurWork(self._settings.hiding))
-            result = await asyncio.wrap_future(self._pool.submit(order))
+            room = Workspace(self._base)
+            try:
+                room.photo.write_bytes(make_thumbnail(np.full((160, 160, 3), 128, np.uint8)))
+                order = Order(room.photo, room.result, KEY, BlurWork(self._settings.hiding))
+                result = await asyncio.wrap_future(self._pool.submit(order))
+            finally:
+                room.remove()
             self.is_ready = result.error is None
             self.failure = "" if result.error is None else result.error.message
         except RunFailure as failure:
             self.failure = str(failure)
-        finally:
-            room.remove()
+        except Exception as bug:  # whatever it is, nobody must wait for a service that will never be ready
+            log.exception("the first picture could not be done")
+            self.failure = f"{type(bug).__name__}: {bug}"
         if self.failure:
             log.error("no photo can be done: %s", self.failure)
 

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.service import Caller, panorama, running
+from pii_blur.http.pool import WorkTask
+from tests.service import Caller, ScriptedTask, open_colour_tools, panorama, running
 
 TOKEN = "correct-horse-battery-staple"
 
@@ -211,3 +212,22 @@ def test_ready_means_that_a_photo_was_done(service: Caller) -> None:
     assert service("GET", "/healthz").json() == {"status": "ok"}
     assert service("GET", "/readyz").status_code == 200
     assert 'pii_blur_photos_total{code="",outcome="blurred"}' in service("GET", "/metrics").text
+
+
+class UnsendableTask(ScriptedTask):
+    """Stands for a mistake of ours that no failure was foreseen for: no worker can be started with it."""
+
+    def __reduce__(self) -> str:
+        raise ValueError("an unexpected value")
+
+
+def test_a_mistake_at_the_start_is_not_taken_for_a_slow_start(caplog: pytest.LogCaptureFixture) -> None:
+    """Who asks whether the service is ready is told that it will not be, and the log why."""
+    with running(UnsendableTask(WorkTask(open_colour_tools, 1))) as service:
+        for _ in range(200):
+            answer = service("GET", "/readyz")
+            if answer.json()["status"] != "starting":
+                break
+            time.sleep(0.05)
+    assert (answer.status_code, answer.json()["status"]) == (503, "no photo can be done, see the log")
+    assert "no photo can be done: ValueError: an unexpected value" in caplog.text
