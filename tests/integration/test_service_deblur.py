@@ -13,6 +13,7 @@ import pytest
 from pii_blur.errors import CannotWrite
 from pii_blur.http.panoramax import contract
 from pii_blur.http.panoramax.vault import Vault
+from pii_blur.photo.publish import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from pii_blur.settings import Settings
 from tests.service import Caller, decoded, panorama, parts, purple, running
 
@@ -114,6 +115,16 @@ def test_entries_go_though_nobody_posts_a_photo_any_more(tmp_path: Path, monkeyp
                 break
             time.sleep(0.05)
     assert not file.exists()
+
+
+def test_what_a_killed_service_had_begun_to_write_goes_at_the_next_start(tmp_path: Path) -> None:
+    """Else it outlives its time: sweeps know it by no name."""
+    blurring_id = Vault(tmp_path, hours=1).put(b"a part")
+    unfinished = tmp_path / f"{TEMPORARY_PREFIX}0123456789abcdef{TEMPORARY_SUFFIX}"
+    unfinished.write_bytes(b"half of a par")
+    vault = Vault(tmp_path, hours=1)
+    assert not unfinished.exists()
+    assert vault.get(blurring_id) == b"a part"
 
 
 def test_a_folder_that_cannot_be_used_is_an_error_at_the_start(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pii_blur.errors import CannotWrite
-from pii_blur.photo.publish import publish
+from pii_blur.photo.publish import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, publish
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class Vault:
             self._secret = self._read_or_make_secret()
         except OSError as error:
             raise CannotWrite(f"--keep: '{folder}' cannot be used: {error.strerror}") from error
+        self._sweep_unfinished()
         self.sweep()
 
     def put(self, data: bytes) -> str:
@@ -95,6 +96,14 @@ class Vault:
                     file.unlink()
             except OSError as error:
                 log.warning("a kept part cannot be removed: %s", error.strerror)
+
+    def _sweep_unfinished(self) -> None:
+        """Remove what a service that was killed had begun to write: nobody was given a key to it."""
+        for file in self._folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"):
+            try:
+                file.unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("an unfinished part cannot be removed: %s", error.strerror)
 
     def _file(self, entry_id: bytes) -> Path:
         return self._folder / f"{entry_id.hex()}{_SUFFIX}"
