@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -226,6 +227,13 @@ def test_jobs_expire_and_are_limited(photo: bytes) -> None:
         time.sleep(1.5)
         assert service("GET", locations[0]).status_code == 404
         assert service.photo(photo, "/v1/jobs").status_code == 202
+
+
+def test_jobs_that_come_at_once_are_limited_too(photo: bytes) -> None:
+    """However many are being received: one that is let in beyond the limit fills the disk as well."""
+    with running(max_jobs=2) as service, ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(lambda _: service.photo(photo, "/v1/jobs"), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [202] * 2 + [429] * 6
 
 
 def test_the_openapi_document_knows_every_route(service: Caller) -> None:

@@ -41,8 +41,8 @@ class JobStore:
         self._jobs: dict[str, JobRecord] = {}
         self._max_jobs, self._lifetime = max_jobs, timedelta(minutes=minutes)
 
-    def check_room(self) -> None:
-        """Make sure that one more job may be known.
+    def add(self, room: Workspace) -> JobRecord:
+        """Begin a job.
 
         Raises:
             Refusal: 429; finished ones must be deleted, or expire, first.
@@ -50,9 +50,6 @@ class JobStore:
         if len(self._jobs) >= self._max_jobs:
             message = f"{self._max_jobs} jobs are known already; delete those whose photos you have fetched"
             raise Refusal(429, "too_many_jobs", message, {"Retry-After": "60"})
-
-    def add(self, room: Workspace) -> JobRecord:
-        """Begin a job."""
         state = JobState(
             id=secrets.token_urlsafe(16),
             status=JobStatus.WAITING,

@@ -40,13 +40,17 @@ def make_jobs_router(service: Service) -> APIRouter:
         wishes: Annotated[Wishes, Depends()],
     ) -> JobState:
         """Take a photo in and do it in the background."""
-        store.check_room()
         work = work_for(service, wishes)
-        room = await service.blurrer.receive(photo.file)
+        kept = await service.blurrer.make_room()
         try:
-            record = store.add(await service.blurrer.make_room())
+            record = store.add(kept)
         except BaseException:
-            room.remove()
+            kept.remove()
+            raise
+        try:
+            room = await service.blurrer.receive(photo.file)
+        except BaseException:
+            store.remove(record.state.id)
             raise
         slot: Slot = request.state.slot
         slot.keep()
