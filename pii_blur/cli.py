@@ -29,7 +29,7 @@ from pii_blur.models_command import run_models
 from pii_blur.progress import BarProgress, LineProgress
 from pii_blur.serve_command import run_serve
 from pii_blur.status_command import run_report, run_status
-from pii_blur.streams import exit_code_kept, logging_to, stdout_for_results
+from pii_blur.streams import dropped_when_cut_off, exit_code_kept, logging_to, stdout_for_results, until_cut_off
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,10 @@ def main(argv: list[str] | None = None) -> int:
         SystemExit: 2 for a command line that cannot be read, 0 after --help and --version.
     """
     words = sys.argv[1:] if argv is None else argv
+    return until_cut_off(lambda: _main(words))
+
+
+def _main(words: list[str]) -> int:
     if words and words[0] in SUBCOMMANDS and not is_main_job(words):
         return SUBCOMMANDS[words[0]](words[1:])
     command = read_command(words)
@@ -150,9 +154,10 @@ def _show_plan(plan: Plan, command: Command, results: TextIO) -> ExitCode:
     if command.json:
         _print_json({"schema": SCHEMA, "exit_code": 0, "error": "", "plan": keys | {"skip": plan.finished}}, results)
         return ExitCode.OK
-    for word, photos in keys.items():
-        for key in photos:
-            print(word, printable(key), file=results)
+    with dropped_when_cut_off(results):
+        for word, photos in keys.items():
+            for key in photos:
+                print(word, printable(key), file=results)
     counts = ", ".join(f"{word} {len(photos)}" for word, photos in keys.items())
     print(f"would {counts}, skip {plan.finished}; nothing was written", file=sys.stderr)
     return ExitCode.OK
@@ -166,4 +171,5 @@ def _give_up(code: ExitCode, message: str, command: Command, results: TextIO) ->
 
 
 def _print_json(document: dict[str, Any], results: TextIO) -> None:
-    print(json.dumps(document, indent=1), file=results, flush=True)
+    with dropped_when_cut_off(results):
+        print(json.dumps(document, indent=1), file=results)

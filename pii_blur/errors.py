@@ -31,6 +31,7 @@ class ExitCode(enum.IntEnum):
     ALREADY_RUNNING = 75
     HANGUP = 129
     INTERRUPTED = 130
+    CUT_OFF = 141
     TERMINATED = 143
 
 

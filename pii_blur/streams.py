@@ -6,13 +6,14 @@ import copy
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from tqdm import tqdm
 
 from pii_blur.batch.jobs import printable
+from pii_blur.errors import ExitCode
 
 
 @contextmanager
@@ -46,11 +47,40 @@ def exit_code_kept() -> Iterator[None]:
             try:
                 stream.flush()
             except (OSError, ValueError):
-                with suppress(OSError, ValueError):
-                    nowhere = os.open(os.devnull, os.O_WRONLY)
-                    os.dup2(nowhere, stream.fileno())
-                    os.close(nowhere)
-                    stream.flush()
+                _drop(stream)
+
+
+@contextmanager
+def dropped_when_cut_off(stream: TextIO) -> Iterator[None]:
+    """Within the `with`, write to `stream` as long as somebody reads it; then drop the rest and leave the `with`."""
+    try:
+        yield
+        stream.flush()
+    except BrokenPipeError:
+        _drop(stream)
+
+
+def until_cut_off(command: Callable[[], int]) -> int:
+    """Return what `command` returns, or `CUT_OFF` where nobody reads to its end what it prints: ``| head``."""
+    with exit_code_kept():
+        try:
+            try:
+                return command()
+            finally:
+                if sys.stdout is not None:
+                    sys.stdout.flush()  # also what --help leaves behind with its SystemExit
+        except BrokenPipeError:
+            return ExitCode.CUT_OFF
+
+
+def _drop(stream: TextIO) -> None:
+    """Drop what `stream` still holds and all that follows: Python would complain of it at the end."""
+    with suppress(OSError, ValueError):
+        descriptor = stream.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+        stream.flush()
 
 
 @contextmanager
