@@ -53,6 +53,7 @@ class Option:
         is_repeated: may be given several times; the texts are joined with commas.
         is_in_files: may stand in pii-blur.toml and .env.
         rival: the option that cannot be given together with this one.
+        needs: the option without which this one does nothing, or ``option=value``.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Option:
     is_repeated: bool = False
     is_in_files: bool = True
     rival: str = ""
+    needs: str = ""
 
     @property
     def attribute(self) -> str:
@@ -99,8 +101,8 @@ def _switch(name: str, help_text: str, default: str = "false", rival: str = "") 
     return Option(name, help_text, default=default, rival=rival)
 
 
-def _choice(name: str, help_text: str, choices: tuple[str, ...], default: str) -> Option:
-    return Option(name, help_text, one_of(choices), f"{{{','.join(choices)}}}", default, choices)
+def _choice(name: str, help_text: str, choices: tuple[str, ...], default: str, needs: str = "") -> Option:
+    return Option(name, help_text, one_of(choices), f"{{{','.join(choices)}}}", default, choices, needs=needs)
 
 
 WORDS = (
@@ -155,7 +157,7 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
     ),
     "side files (they tell where people stood: never inside OUTPUT)": (
         Option("detections", "write what was found, one JSON a photo", parse_path, "DIR"),
-        _choice("detections-format", "of these files", DETECTIONS_FORMATS, "pii-blur"),
+        _choice("detections-format", "of these files", DETECTIONS_FORMATS, "pii-blur", needs="detections"),
         Option("from-detections", "hide what such files say, do not search", parse_path, "DIR"),
         Option("preview", "write the results with boxes drawn on them", parse_path, "DIR"),
     ),
@@ -165,7 +167,7 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
         Option("threads", "threads per worker (default: as the cores allow)", parse_whole, "N"),
         _choice("device", "what the model runs on", DEVICES, DEFAULT_DEVICE),
         _choice("engine", "processes of this machine, or a Ray cluster", ENGINES, DEFAULT_ENGINE),
-        Option("address", "the Ray cluster: local, auto or HOST:PORT", str, "ADDRESS", "local"),
+        Option("address", "the Ray cluster: local, auto or HOST:PORT", str, "ADDRESS", "local", needs="engine=ray"),
         _switch("force", "do finished photos again"),
         _switch("dry-run", "say what would be done and write nothing"),
         _switch("allow-empty", "an INPUT without photos is no error"),
@@ -184,7 +186,14 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
             "10",
         ),
         _switch("watch", "stay, and do the photos that come, until a signal"),
-        Option("rescan", "look for new photos at least so often while watching", parse_number, "SECONDS", "60"),
+        Option(
+            "rescan",
+            "look for new photos at least so often while watching",
+            parse_number,
+            "SECONDS",
+            "60",
+            needs="watch",
+        ),
         Option(
             "tries",
             "how often a photo may fail before it is given up until it changes; 0: no end",

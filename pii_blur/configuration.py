@@ -90,7 +90,8 @@ def configure(texts: Mapping[str, str], environment: Mapping[str, str], folder: 
         folder: where files are looked for unless one is named.
 
     Raises:
-        UsageFailure: a file cannot be read, says what is no option, or contradicts itself.
+        UsageFailure: a file cannot be read, says what is no option, or contradicts itself; or an option on the command
+            line would do nothing.
     """
     words = {name: Given(text, COMMAND_LINE, OPTIONS[name].shown) for name, text in texts.items()}
     variables = _read_variables(environment, ENVIRONMENT)
@@ -103,7 +104,19 @@ def configure(texts: Mapping[str, str], environment: Mapping[str, str], folder: 
     files = [file for file in (dotenv, toml) if file.is_file()]
     for file in files:
         layers.append(_read_dotenv(file) if file == dotenv else _read_toml(file))
-    return Configuration(_merge(layers), tuple(files), is_found=not named)
+    given = _merge(layers)
+    _refuse_idle(words, given)
+    return Configuration(given, tuple(files), is_found=not named)
+
+
+def _refuse_idle(words: Mapping[str, Given], given: Mapping[str, Given]) -> None:
+    """Refuse options that would do nothing. Only on the command line: a file may hold them for another day."""
+    for name, word in words.items():
+        needed, _, value = OPTIONS[name].needs.partition("=")
+        if not needed or (given[needed].text == value if value else _is_on(needed, given)):
+            continue
+        wanted = f"{OPTIONS[needed].shown} {value}".strip()
+        raise UsageFailure(f"{word.name} does nothing without {wanted}; add that, or leave {word.name} out")
 
 
 def _merge(layers: list[dict[str, Given]]) -> dict[str, Given]:
@@ -123,7 +136,9 @@ def _merge(layers: list[dict[str, Given]]) -> dict[str, Given]:
 def _is_on(name: str, layer: Mapping[str, Given]) -> bool:
     """Whether a layer says something about an option, other than that a switch is off."""
     given = layer.get(name)
-    return given is not None and not (OPTIONS[name].is_switch and not given.read(OPTIONS[name]))
+    if given is None or given.text is None:
+        return False
+    return not OPTIONS[name].is_switch or bool(given.read(OPTIONS[name]))
 
 
 def _read_variables(variables: Mapping[str, str], source: str) -> dict[str, Given]:

@@ -60,6 +60,9 @@ def test_every_option_comes_from_every_source(
     text, words = example(option), [] if option.is_word else ["in", "out", "40"]
     needed = {word.variable: "40" for word in OPTIONS.values() if word.is_word and word != option}
     wanted = option.parse(text)
+    if option.needs:  # on the command line
+        name, _, value = option.needs.partition("=")
+        words += [OPTIONS[name].shown, *([] if OPTIONS[name].is_switch else [value or "some/where"])]
     if option.name == "config":
         (folder / "some").mkdir()
         (folder / "some" / "where").touch()
@@ -148,6 +151,36 @@ def test_contradictions_within_one_source_are_refused(
     message = refusal(capsys, "in", "out", "40", *words)
     assert "contradict" in message
     assert words or ".env" in message
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        (("--rescan", "5"), "--watch"),
+        (("--rescan", "5", "--no-watch"), "--watch"),
+        (("--address", "local"), "--engine ray"),
+        (("--address", "head:6379", "--engine", "processes"), "--engine ray"),
+        (("--detections-format", "understand-ai", "--from-detections", "d"), "--detections"),
+    ],
+)
+def test_words_that_would_do_nothing_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], needed: str
+) -> None:
+    """Somebody believes in them: that the program watches, or that a cluster works."""
+    (folder / "pii-blur.toml").write_text("watch = true\n" if "--no-watch" in words else "")
+    message = refusal(capsys, "in", "out", "40", *words)
+    assert f"{words[0]} does nothing without {needed};" in message
+
+
+def test_files_may_hold_what_does_nothing_today(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what they say counts for words that need it."""
+    (folder / "pii-blur.toml").write_text("rescan = 5\naddress = 'head:6379'\n")
+    (folder / ".env").write_text("PII_BLUR_DETECTIONS_FORMAT=understand-ai\n")
+    assert read().rescan == 5
+    assert read("in", "out", "40", "--watch").rescan == 5
+    (folder / ".env").write_text("PII_BLUR_WATCH=1\n")
+    monkeypatch.setenv("PII_BLUR_ENGINE", "ray")
+    assert read("in", "out", "40", "--rescan", "7", "--address", "auto").rescan == 7
 
 
 @pytest.mark.parametrize(
