@@ -40,6 +40,15 @@ def parse_path(text: str) -> Path:
         raise ValueError(f"nobody's home folder is known for '{text}'") from error
 
 
+def parse_model(text: str) -> str:
+    """Return the name of a model or the path of its folder, which may begin with ``~``.
+
+    Raises:
+        ValueError: see `parse_path`.
+    """
+    return str(parse_path(text)) if text.startswith("~") else text
+
+
 def parse_place(text: str) -> Path | Address:
     """Return a path, or the address of a place in a store, e.g. ``s3://bucket/street``.
 

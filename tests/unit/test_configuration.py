@@ -264,6 +264,16 @@ def test_home_folder_is_meant_by_a_tilde(folder: Path, monkeypatch: pytest.Monke
     (folder / ".env").write_text("PII_BLUR_OUTPUT=~/public\nPII_BLUR_PROB=40\n")
     assert read("~in").output == folder / "public"
     assert read("~in").input == Path("~in")
+    (folder / "pii-blur.toml").write_text('model = "~/models/mine"\n')
+    assert read("in").model == str(folder / "models" / "mine")
+    assert read("in", "--model", "street-retinanet").model == "street-retinanet"
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS.values() if option.metavar in ("DIR", "FILE")])
+def test_every_path_may_begin_with_a_tilde(option: Option, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that is added to the table some day."""
+    monkeypatch.setenv("HOME", str(folder))
+    assert option.parse("~/here") == folder / "here"
 
 
 def test_config_says_what_is_in_force_and_why(
