@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from pii_blur.batch.jobs import printable
-from pii_blur.batch.places import find_places, is_within
+from pii_blur.batch.places import find_places
 from pii_blur.batch.plan import Plan, digest_run
 from pii_blur.batch.runner import plan_run, run_batch
 from pii_blur.batch.summary import SCHEMA, Summary
@@ -88,16 +88,13 @@ def read_command(words: list[str]) -> Command:
     try:
         configuration = configure(texts, os.environ, Path())
         command = Command(configuration.values())
+        if isinstance(command.input, Path):
+            configuration.refuse_files_among(command.input)
     except UsageFailure as failure:
         parser.error(str(failure))
     if missing := configuration.missing():
         where = "on the command line, in pii-blur.toml, in .env or as PII_BLUR_..."
         parser.error(f"{', '.join(missing)} must be given, {where} (docs/configuration.md)")
-    if configuration.is_found:
-        for file in configuration.files:
-            # PRIVACY: whoever may put photos into INPUT must not decide what is hidden in those of others.
-            if isinstance(command.input, Path) and is_within(file, command.input):
-                parser.error(f"{file} lies inside INPUT, where others may have put it; move it, or name it by --config")
     return command
 
 

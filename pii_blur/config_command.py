@@ -29,6 +29,8 @@ def run_config(words: list[str]) -> int:
     try:
         configuration = configure(texts, os.environ, Path())
         values = configuration.values()
+        if isinstance(values["input"], Path):
+            configuration.refuse_files_among(values["input"])
     except UsageFailure as failure:
         parser.error(str(failure))
     print(_as_json(configuration) if values["json"] else _as_table(configuration))

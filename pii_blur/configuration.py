@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 from dotenv.parser import parse_stream
 
 from pii_blur.arguments import OPTIONS, OTHER_VARIABLES, PREFIX, Option
+from pii_blur.batch.places import is_within
 from pii_blur.errors import UsageFailure
 
 TOML_NAME = "pii-blur.toml"
@@ -80,6 +82,24 @@ class Configuration:
         """Return which of INPUT, OUTPUT and PROB nobody says anything about."""
         return [OPTIONS[name].shown for name, given in self.given.items() if OPTIONS[name].is_word and not given.text]
 
+    def refuse_files_among(self, photos: Path) -> None:
+        """Refuse files that were found, not named, where INPUT's photos come from, and that decide anything.
+
+        Args:
+            photos: INPUT.
+
+        Raises:
+            UsageFailure: there is such a file.
+        """
+        # PRIVACY: who gives somebody photos must not decide what is hidden in them, or in those of others.
+        in_force = {given.source for given in self.given.values()}
+        for file in self.files if self.is_found else ():
+            if str(file) in in_force and _lies_among(file, photos):
+                where = "beside the photo" if photos.is_file() else "inside INPUT"
+                raise UsageFailure(
+                    f"{file} lies {where}, where others may have put it; move it, or name it by --config"
+                )
+
 
 def configure(texts: Mapping[str, str], environment: Mapping[str, str], folder: Path) -> Configuration:
     """Put all sources together.
@@ -117,6 +137,14 @@ def _refuse_idle(words: Mapping[str, Given], given: Mapping[str, Given]) -> None
             continue
         wanted = f"{OPTIONS[needed].shown} {value}".strip()
         raise UsageFailure(f"{word.name} does nothing without {wanted}; add that, or leave {word.name} out")
+
+
+def _lies_among(file: Path, photos: Path) -> bool:
+    """Whether `file`, or what it is a link to, lies in the folder `photos`, or in that of the one photo `photos`."""
+    if not photos.is_file():
+        return is_within(file.parent, photos) or is_within(file, photos)
+    folders = {os.path.realpath(one.parent) for one in (file, file.resolve())}
+    return not folders.isdisjoint(os.path.realpath(one.parent) for one in (photos, photos.resolve()))
 
 
 def _merge(layers: list[dict[str, Given]]) -> dict[str, Given]:

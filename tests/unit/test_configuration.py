@@ -14,6 +14,7 @@ from pii_blur.arguments import OPTIONS, OTHER_VARIABLES, Option
 from pii_blur.command import Command
 from pii_blur.labels import Label
 from pii_blur.values import parse_number, parse_whole
+from tests.fakes import make_photo
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -256,6 +257,47 @@ def test_configuration_that_lies_among_the_photos_is_refused(folder: Path, capsy
     (folder / "pii-blur.toml").write_text('classes = "bus"\n')
     assert "lies inside INPUT" in refusal(capsys, ".", "../out", "40")
     assert read(".", "../out", "40", "--config", "pii-blur.toml").classes == (Label.BUS,)
+
+
+def test_configuration_beside_a_single_photo_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody sends a folder with a photo and settings that hide nothing in it."""
+    make_photo(folder / "sent" / "a.jpg")
+    (folder / "sent" / "pii-blur.toml").write_text('classes = "bus"\n')
+    (folder / "link.jpg").symlink_to(folder / "sent" / "a.jpg")
+    monkeypatch.chdir(folder / "sent")
+    for words in (("a.jpg", "../out", "40"), ("../link.jpg", "../out", "40"), ("config", "a.jpg")):
+        with pytest.raises(SystemExit, match="2"):
+            cli.main(list(words))
+        assert "pii-blur.toml lies beside the photo" in capsys.readouterr().err
+    assert read("a.jpg", "../out", "40", "--config", "pii-blur.toml").classes == (Label.BUS,)
+    # Not the photo's but the user's: the folder that the command is started in, wherever below or above.
+    monkeypatch.chdir(folder)
+    (folder / ".env").write_text("PII_BLUR_GROW=2\n")
+    assert read("sent/a.jpg", "out", "40").grow == 2
+
+
+def test_links_do_not_smuggle_configuration_past_the_check(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who may upload files may upload links: neither the link nor what it leads to may be theirs."""
+    for name in ("theirs", "mine"):
+        (folder / name).mkdir()
+    (folder / "elsewhere.toml").write_text('classes = "bus"\n')
+    (folder / "theirs" / "other.toml").write_text('classes = "bus"\n')
+    (folder / "theirs" / "pii-blur.toml").symlink_to(folder / "elsewhere.toml")
+    (folder / "mine" / "pii-blur.toml").symlink_to(folder / "theirs" / "other.toml")
+    for name in ("theirs", "mine"):
+        monkeypatch.chdir(folder / name)
+        assert "lies inside INPUT" in refusal(capsys, str(folder / "theirs"), "../out", "40")
+
+
+def test_a_file_of_other_programs_beside_a_photo_is_no_reason_to_refuse(folder: Path) -> None:
+    """It decides nothing; nor does what the command line overrules."""
+    make_photo(folder / "a.jpg")
+    (folder / ".env").write_text("DATABASE=x\nPII_BLUR_GROW=1.0\n")
+    assert read("a.jpg", "out", "40", "--grow", "2").grow == 2
 
 
 def test_home_folder_is_meant_by_a_tilde(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
