@@ -135,7 +135,8 @@ def blur_photo(
         tools: from `open_tools`, for many photos; without it they are opened for this one.
         side: files to write or read beside it.
         key: the photo's name in reports and side files; by default the source's file name.
-        trust_mark: do not search a photo that says it went through this program already; zones are hidden all the same.
+        trust_mark: do not search a photo that says that all of this was hidden in it already; zones are hidden all the
+            same.
         max_pixels: larger pictures are refused by their header.
 
     Returns:
@@ -168,7 +169,7 @@ def blur_photo(
         facts = photo.facts
         assert facts is not None
         result = replace(result, projection=facts.projection, source_sha256=facts.sha256)
-        if trust_mark and facts.has_mark:
+        if trust_mark and facts.claim is not None and facts.claim.covers(settings.claim()):
             regions: list[Region] = []
         elif side.from_detections is None:
             regions = watch.time("detect", find_regions, photo, tools.detector, settings, threads=tools.threads)
@@ -184,7 +185,8 @@ def blur_photo(
         if hidden is None:
             written = watch.time("write", copy_clean, photo, destination, exiftool=tools.exiftool)
         else:
-            mark = Mark(__version__, tools.detector.name, settings.min_score, len(regions))
+            claim = settings.vouched() if side.from_detections is None else None
+            mark = Mark(__version__, tools.detector.name, settings.min_score, len(regions), claim)
             written = watch.time("write", write_photo, photo, hidden, destination, exiftool=tools.exiftool, mark=mark)
     except PhotoFailure as failure:
         failure.stage = failure.stage or watch.stage

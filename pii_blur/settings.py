@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pii_blur.certainty import asked, least_asked
+from pii_blur.claim import Claim
 from pii_blur.labels import DEFAULT_LABELS, Label
 from pii_blur.obfuscate.obfuscator import METHODS, Strength
 from pii_blur.sphere.views import PLANS
@@ -81,6 +82,15 @@ class Settings:
             share: how much of the picture it covers, 0 to 1.
         """
         return label in self.labels and score >= float(asked(self.threshold(label), share))
+
+    def claim(self) -> Claim:
+        """Return what these settings look for."""
+        return Claim.of(((label.word, self.threshold(label)) for label in self.labels), self.views)
+
+    def vouched(self) -> Claim | None:
+        """Return what a photo says of itself after a search with them: nothing, if not all that was found is hidden."""
+        # PRIVACY: somebody may be seen in a zone that is kept; --trust-mark would never look there again.
+        return None if any(zone.action == "keep" for zone in self.zones) else self.claim()
 
     def digest(self) -> str:
         """Return a SHA-256 (hex) that changes whenever other pixels would be hidden, or in another way."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
+from pii_blur.claim import Claim
 from pii_blur.photo.by_name import edit_by_name, refuse_changes
 from pii_blur.photo.embedded import blank_pictures, join_blocks, put_back, without_pictures
 from pii_blur.photo.exif_ifd import blank_uncompressed
@@ -38,6 +40,9 @@ from pii_blur.photo.spared import (
 
 MARK_NAMESPACE = b"https://pii-blur.example/ns/1.0/"
 
+# As exiftool writes it, with `.ExifTool_Config`; in any other form it is not believed.
+_CLAIM = re.compile(rb"(<PiiBlur:Hidden>)([^<]*)(</PiiBlur:Hidden>)")
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -48,12 +53,14 @@ class Mark:
         model: name of the model.
         min_score: 0 to 1.
         regions: how many boxes were hidden.
+        claim: what no longer needs to be looked for; None where nothing is vouched for.
     """
 
     version: str
     model: str
     min_score: float
     regions: int
+    claim: Claim | None = None
 
     def arguments(self) -> list[str]:
         """Return exiftool's arguments that write it; see `.ExifTool_Config`."""
@@ -62,6 +69,7 @@ class Mark:
             "Model": "".join(letter if letter.isprintable() else "?" for letter in self.model),
             "MinScore": f"{100 * self.min_score:g}",
             "Regions": str(self.regions),
+            "Hidden": "" if self.claim is None else str(self.claim),  # nothing takes an older one out
         }
         return [f"-XMP-PiiBlur:{name}={value}" for name, value in values.items()]
 
@@ -74,9 +82,18 @@ class CleanSegments:
     removed: tuple[str, ...]
 
 
-def has_mark(blocks: Iterable[bytes]) -> bool:
-    """Whether one of some metadata blocks carries our mark."""
-    return any(MARK_NAMESPACE in block for block in blocks)
+def claim_in(blocks: Iterable[bytes]) -> Claim | None:
+    """Return what our mark in some metadata blocks vouches for; None if there is none, or no single one."""
+    texts = {found[2] for block in blocks if MARK_NAMESPACE in block for found in _CLAIM.finditer(block)}
+    return Claim.from_text(texts.pop().decode("ascii", "replace")) if len(texts) == 1 else None
+
+
+def without_claim(segment: Segment) -> Segment:
+    """Return a segment of the same length whose mark, if it holds one, vouches for nothing any more."""
+    if MARK_NAMESPACE not in segment.payload:
+        return segment
+    payload = _CLAIM.sub(lambda found: found[1] + b" " * len(found[2]) + found[3], segment.payload)
+    return replace(segment, payload=payload)
 
 
 def clean_segments(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pii_blur.claim import Claim
 from pii_blur.photo.contents import Contents
 from pii_blur.sphere.extent import Extent, FlatExtent, PanoExtent
 
@@ -23,7 +24,7 @@ class PhotoFacts:
         sha256: of `data`, hex.
         orientation: EXIF orientation 1 to 8; `Photo.pixels` is already turned upright by it.
         projection: how the picture was understood and why, one short phrase for log and report.
-        has_mark: whether the file says that this program has been over it.
+        claim: what the file says that this program has hidden in it already; None if it says nothing.
         damage: what the decoder complained of; empty for a sound file. Other decoders may show a damaged picture
             differently, so it is always encoded anew, never copied.
         contents: what was read of a file that is no JPEG: its picture in full depth, and its metadata.
@@ -34,7 +35,7 @@ class PhotoFacts:
     sha256: str
     orientation: int = 1
     projection: str = ""
-    has_mark: bool = False
+    claim: Claim | None = None
     damage: str = ""
     contents: Contents | None = field(default=None, repr=False)
 

@@ -24,7 +24,7 @@ from pii_blur.photo.gpano import understand
 from pii_blur.photo.jpeg_decode import decode_jpeg
 from pii_blur.photo.jpeg_frame import Frame, FrameError, read_frame
 from pii_blur.photo.jpeg_segments import exif_of, split_jpeg, xmp_of
-from pii_blur.photo.metadata import has_mark
+from pii_blur.photo.metadata import claim_in
 from pii_blur.photo.orientation import read_orientation, upright
 from pii_blur.photo.photo import Photo, PhotoFacts, Pixels
 from pii_blur.photo.turbojpeg import check_decodes
@@ -125,7 +125,7 @@ def _read_jpeg(data: bytes, max_pixels: int) -> Photo:
         data=data,
         sha256=hashlib.sha256(data).hexdigest(),
         orientation=read_orientation(exif_of(jpeg.segments)),
-        has_mark=has_mark(segment.payload for segment in jpeg.segments),
+        claim=claim_in(segment.payload for segment in jpeg.segments),
         damage=damage or "",
     )
     return _photo(pixels, facts, xmp_of(jpeg.segments))
@@ -138,7 +138,7 @@ def _read_other(found: Format, data: bytes, max_pixels: int) -> Photo:
         data=data,
         sha256=hashlib.sha256(data).hexdigest(),
         orientation=contents.orientation,
-        has_mark=has_mark(block for _, block in contents.blocks),
+        claim=claim_in(block for _, block in contents.blocks),
         contents=contents,
     )
     return _photo(contents.raster.to_rgb(), facts, contents.xmp)

@@ -14,7 +14,7 @@ import requests
 from PIL import Image
 
 from pii_blur.labels import DEFAULT_LABELS
-from pii_blur.photo.metadata import MARK_NAMESPACE
+from pii_blur.photo.metadata import MARK_NAMESPACE, claim_in
 from pii_blur.settings import Settings
 from pii_blur.sphere.extent import FlatExtent
 from pii_blur.sphere.quad import SphereQuad
@@ -120,6 +120,16 @@ def test_only_what_was_searched_for_all_classes_says_so(client: BmwClient) -> No
     few = client.anonymize(panorama(), entries[0])
     assert few.status_code == 200
     assert MARK_NAMESPACE not in few.content
+
+
+def test_what_is_hidden_weakly_is_not_vouched_for(weak_client: BmwClient) -> None:
+    """Who may ask for a blur that can be undone gets no photo that says that it is done."""
+    strong = [info(BUILT_IN, label.word, "blackening", 1) for label in DEFAULT_LABELS]
+    assert claim_in([weak_client.anonymize(panorama(), *strong).content]) is not None
+    weak = [info(BUILT_IN, "person", "blurring", 0.1), *strong[1:]]
+    answer = weak_client.anonymize(panorama(), *weak)
+    assert answer.status_code == 200
+    assert claim_in([answer.content]) is None
 
 
 def test_what_there_is_can_be_asked(client: BmwClient, models: remote.InferenceServer) -> None:

@@ -29,7 +29,7 @@ from tests.formats import PROFILE, Samples, avif, heic, hide_plainly, picture, p
 from tests.photos import pictures_anywhere, street, with_tags
 from tests.scenes import ColourDetector, background, draw_people, grid_directions
 
-MARK = Mark("1.0", "model", 0.4, 1)
+MARK = Mark("1.0", "model", 0.4, 1, Settings().claim())
 TAGS = (
     "-GPSLatitude=48.5",
     "-GPSLatitudeRef=N",
@@ -142,7 +142,7 @@ def test_the_hidden_is_hidden_and_the_rest_is_as_it_was(name: str, tmp_path: Pat
         assert written.way == "lossless" if "JPEG" in name else written.way.startswith("re-encoded (")
     core = cv2.erode(hidden.mask, np.ones((33, 33), np.uint8)) > 0
     assert np.abs(result.pixels[core].astype(int) - hidden.pixels[core]).mean() < 4
-    assert result.facts is not None and result.facts.has_mark
+    assert result.facts is not None and result.facts.claim == MARK.claim
     assert result.extent == photo.extent
     assert changed_tags(*(tags_of(file, exiftool) for file in (path, target))) == []
     again = write_photo(photo, hidden, target, exiftool=exiftool, mark=MARK)

@@ -15,10 +15,11 @@ from pii_blur.photo.metadata import Mark
 from pii_blur.photo.read import read_photo
 from pii_blur.photo.tags import changed_tags
 from pii_blur.photo.write import copy_clean, write_photo
+from pii_blur.settings import Settings
 from tests.photos import hide_middle, pictures_anywhere
 
 SAMPLES = 56
-MARK = Mark("1.0", "test model", 0.4, 3)
+MARK = Mark("1.0", "test model", 0.4, 3, Settings().claim())
 REFUSED = {"python-pillow__Pillow__ultrahdr.jpg": "truncated"}
 # Of the CMYK pictures only: they are RGB now, under which a printer's profile has no meaning.
 LOST_WITH_CMYK = ("ICC-header:", "ICC_Profile:")
@@ -68,7 +69,7 @@ def test_a_sample_is_done_whole_or_refused_clearly(
     # Only the fresh thumbnail is a picture; Pillow opens it at the place where it stands.
     assert len(pictures_anywhere(data)) <= (1 if "IFD1:ThumbnailImage" in before else 0)
     assert not split_jpeg(data).trailer
-    assert read_photo(target).facts.has_mark  # type: ignore[union-attr]
+    assert read_photo(target).facts.claim == MARK.claim  # type: ignore[union-attr]
     write_photo(photo, hide_middle(photo), tmp_path / "again.jpg", exiftool=exiftool, mark=MARK)
     assert (tmp_path / "again.jpg").read_bytes() == data
 

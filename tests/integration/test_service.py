@@ -14,6 +14,7 @@ import pytest
 
 from pii_blur.labels import Label
 from pii_blur.photo.exiftool import open_exiftool
+from pii_blur.photo.metadata import claim_in
 from pii_blur.pipeline import Tools, blur_photo
 from pii_blur.settings import Settings
 from tests.photos import with_tags
@@ -178,6 +179,15 @@ def test_a_request_may_hide_more_but_not_less(service: Caller, open_service: Cal
     for wrong in ({"prob": 0}, {"prob": "nan"}, {"classes": "cats"}, {"method": "glass"}, {"views": "x"}):
         assert service.photo(photo, data=wrong).status_code == 422, wrong
     assert open_service.photo(photo, data={"prob": 99.9}).headers["x-pii-blur-people"] == "0"
+
+
+def test_a_photo_says_no_more_than_was_asked_for(service: Caller, open_service: Caller, photo: bytes) -> None:
+    """`pii-blur --trust-mark` believes it: where less was hidden than the operator has set, that must stand there."""
+    full = Settings().claim()
+    assert claim_in([service.photo(photo).content]) == claim_in([service.blur(photo).content]) == full
+    less = claim_in([open_service.photo(photo, data={"prob": 85, "classes": "person,bus", "views": "fast"}).content])
+    assert less == Settings(min_score=0.85, labels=(Label.PERSON, Label.BUS), views="fast").claim()
+    assert not less.covers(full)
 
 
 def wait_for(service: Caller, location: str) -> dict:

@@ -13,6 +13,7 @@ import pytest
 from pii_blur.errors import CannotWrite
 from pii_blur.http.panoramax import contract
 from pii_blur.http.panoramax.vault import Vault
+from pii_blur.photo.metadata import claim_in
 from pii_blur.photo.publish import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from pii_blur.settings import Settings
 from tests.service import Caller, decoded, panorama, parts, purple, running
@@ -65,6 +66,8 @@ def test_a_doubtful_part_comes_back_alone(keeper: tuple[Caller, Path], photo: by
     files = {"picture": ("picture.jpg", blurred, "image/jpeg")}
     restored = service("POST", "/deblur/", params={"idx": index, "salt": blurring_id}, files=files)
     assert restored.status_code == 200, restored.text
+    assert claim_in([blurred]) is not None
+    assert claim_in([restored.content]) is None  # --trust-mark must not take for hidden what is to be seen again
     before, after = purple(decoded(photo)), purple(decoded(restored.content))
     near = np.s_[top - 8 : bottom + 8, left - 8 : right + 8]
     assert after[near].sum() > 0.8 * before[near].sum() > 100

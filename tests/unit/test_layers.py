@@ -20,20 +20,22 @@ ALLOWED: dict[str, set[str]] = {
     "certainty": set(),
     "mask": set(),  # how strongly each pixel is hidden: obfuscate says it, photo checks it
     "version": set(),
+    "claim": {"sphere"},  # what a finished photo says of itself: settings make it, photo writes and reads it
     "sphere": set(),  # geometry has no idea what a car is,
     "detect": {"errors", "labels"},  # and a detector has no idea what a sphere is
     "weights": {"errors", "labels"},  # nor one of where models come from
     "zones": {"errors", "sphere"},
     "obfuscate": {"mask", "sphere"},
-    "photo": {"errors", "mask", "sphere", "version"},
+    "photo": {"claim", "errors", "mask", "sphere", "version"},
     "regions": {"labels", "sphere", "detect.detections"},
     "results": {"errors"},
-    "settings": {"certainty", "labels", "obfuscate", "sphere", "zones"},
+    "settings": {"certainty", "claim", "labels", "obfuscate", "sphere", "zones"},
     "second_look": {"labels", "sphere", "detect", "regions"},
     "search": {"sphere", "detect", "photo", "regions", "second_look", "settings"},
     "regions_file": {"errors", "labels", "sphere", "detect", "photo", "regions", "results", "settings"},
     "pipeline": FOUNDATION
-    | {"sphere", "detect", "obfuscate", "photo", "regions", "results", "settings", "regions_file", "search"},
+    | {"claim", "sphere", "detect", "obfuscate", "photo"}
+    | {"regions", "results", "settings", "regions_file", "search"},
     "batch": FOUNDATION | {"results", "settings", "pipeline"},
     "cloud": FOUNDATION | {"results", "photo", "batch"},
     "cluster": FOUNDATION | {"results", "batch"},

@@ -20,6 +20,7 @@ from pii_blur.errors import PhotoFailure
 from pii_blur.photo.metadata import MARK_NAMESPACE
 from pii_blur.photo.photo import Photo
 from pii_blur.photo.read import read_photo
+from pii_blur.settings import Settings
 from pii_blur.sphere.extent import PanoExtent
 from tests.jpegs import cjpeg, decode, encode
 from tests.photos import other_jpeg, street, street_jpeg
@@ -100,9 +101,10 @@ def test_a_panorama_is_recognised_and_told(tmp_path: Path) -> None:
 
 def test_the_mark_is_seen(tmp_path: Path) -> None:
     """In metadata; not in what follows the picture."""
-    marked = street_jpeg(comment=b"<x xmlns='" + MARK_NAMESPACE + b"'/>")
-    photos = [read_photo(save(tmp_path, data)) for data in (marked, JPEG, JPEG + MARK_NAMESPACE)]
-    assert [photo.facts.has_mark for photo in photos if photo.facts] == [True, False, False]
+    claim = Settings().claim()
+    mark = b"<x xmlns='" + MARK_NAMESPACE + b"'><PiiBlur:Hidden>" + str(claim).encode() + b"</PiiBlur:Hidden></x>"
+    photos = [read_photo(save(tmp_path, data)) for data in (street_jpeg(comment=mark), JPEG, JPEG + mark)]
+    assert [photo.facts.claim for photo in photos if photo.facts] == [claim, None, None]
 
 
 @pytest.mark.parametrize(

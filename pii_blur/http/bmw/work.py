@@ -13,7 +13,7 @@ from pii_blur.errors import PhotoFailure, RunFailure
 from pii_blur.http.bmw.hide import hide_finds
 from pii_blur.http.bmw.search import Find, find_all
 from pii_blur.http.bmw.server import open_client
-from pii_blur.http.bmw.techniques import load_techniques
+from pii_blur.http.bmw.techniques import load_techniques, look_of
 from pii_blur.http.bmw.wishes import BUILT_IN, Wish
 from pii_blur.labels import Label
 from pii_blur.photo.metadata import Mark
@@ -101,12 +101,17 @@ class AnonymiseWork:
         )
 
     def _mark(self, tools: Tools, regions: int) -> Mark | None:
-        own = {wish.class_name for wish in self.wishes if wish.model.address == BUILT_IN}
+        own = {wish.class_name for wish in self.wishes if wish.model.address == BUILT_IN and not self._is_weak(wish)}
         if not own.issuperset(label.word for label in self.settings.labels):
             # PRIVACY: --trust-mark would take a photo for done in which nobody has looked for people yet.
             return None
         names = [tools.detector.name if wish.model.address == BUILT_IN else wish.model.name for wish in self.wishes]
-        return Mark(__version__, ", ".join(dict.fromkeys(names)), self.settings.min_score, regions)
+        return Mark(
+            __version__, ", ".join(dict.fromkeys(names)), self.settings.min_score, regions, self.settings.vouched()
+        )
+
+    def _is_weak(self, wish: Wish) -> bool:
+        return look_of(load_techniques()[wish.technique], wish.degree, allow_weak=self.allow_weak).is_weak
 
 
 def _counts(finds: Sequence[Find]) -> Counts:

@@ -22,6 +22,7 @@ from pii_blur.http.works import UprightWork
 from pii_blur.http.workspace import Workspace
 from pii_blur.photo.encode import encode_jpeg, facts_of
 from pii_blur.photo.jpeg_segments import assemble, split_jpeg
+from pii_blur.photo.metadata import without_claim
 from pii_blur.photo.photo import HiddenPhoto, Photo
 from pii_blur.photo.publish import publish
 from pii_blur.photo.read import read_photo
@@ -140,7 +141,8 @@ class RestoringWork:
         pixels[spot] = np.where(rgba[..., 3:] > 0, rgba[..., :3], pixels[spot])
         mask[spot] = rgba[..., 3]
         picture, way = encode_jpeg(photo, HiddenPhoto(pixels, mask))
-        segments = split_jpeg(facts_of(photo).data).segments
+        # PRIVACY: what was put back is to be seen again: --trust-mark must not take it for hidden.
+        segments = [without_claim(segment) for segment in split_jpeg(facts_of(photo).data).segments]
         publish(assemble(segments, picture, is_recoded=not way.startswith("lossless")), job.destination)
         return PhotoResult(job.key, Outcome.BLURRED, way=way)
 
