@@ -142,7 +142,7 @@ SECTIONS: dict[str, tuple[Option, ...]] = {
         ),
         Option("model", "{models}, or a folder", parse_model, "NAME", DEFAULT_MODEL),
         Option("zones", "JSON: directions always or never hidden", parse_path, "FILE"),
-        _switch("trust-mark", "copy photos that carry our mark without a search"),
+        _switch("trust-mark", "search no photo whose mark says that all of this is hidden in it"),
     ),
     "how to hide": (
         _choice("method", "", tuple(METHODS), "gaussian"),
