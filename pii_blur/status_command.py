@@ -31,7 +31,9 @@ def run_status(words: list[str]) -> int:
         SystemExit: 2 for words that cannot be read, 0 after --help.
     """
     parser = _make_parser("status", "Say how the photos of an OUTPUT stand; the exit code is fit for an alert.")
-    parser.add_argument("--max-age", metavar="HOURS", type=float, help="exit code 7 if no run has ended for so long")
+    parser.add_argument(
+        "--max-age", metavar="HOURS", type=float, help="exit code 7 if for so long no run has ended or been at work"
+    )
     parser.add_argument("--json", action="store_true", help="print it for programs")
     arguments = parser.parse_args(words)
     try:
@@ -123,14 +125,16 @@ def _as_text(status: Status) -> str:
 
 def _last_run(status: Status) -> str:
     last = status.last_run
+    overdue = ": OVERDUE" if status.is_overdue else ""
+    seen = f"run in progress, last seen at work {_ago(status.silent_s)} ago" if status.silent_s is not None else ""
     if last is None or status.age_s is None:
-        return "no run has ended yet"
+        return f"no run has ended yet{overdue}" + (f"; first {seen}" if seen else "")
     photos = last["photos"]
     counts = ", ".join(f"{word} {photos[word.replace(' ', '_')]}" for word in WORDS.values())
     speed = f", {status.photos_per_second:.2g} photos/s" if status.photos_per_second else ""
     error = f"; {last['error']}" if last["error"] else ""
-    overdue = ": OVERDUE" if status.is_overdue else ""
-    return f"last run ended {_ago(status.age_s)} ago{overdue}, exit code {last['exit_code']}{error}: {counts}{speed}"
+    ended = f"last run ended {_ago(status.age_s)} ago{overdue}, exit code {last['exit_code']}{error}: {counts}{speed}"
+    return f"{ended}; {seen}" if seen else ended
 
 
 def _ago(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import Any
 
 from pii_blur.batch.history import Failure, History, parse_time, read_history
 from pii_blur.batch.last_run import read_last_run
+from pii_blur.batch.process_engine import PATIENCE_S, TRIES
 from pii_blur.errors import ExitCode
 from pii_blur.results import Outcome
 
 SCHEMA = 1
+
+LONGEST_SILENCE_S = TRIES * PATIENCE_S
+"""Seconds that one photo may take: a run whose journal has not moved for longer is not at work any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +29,15 @@ class Status:
         last_run: what `write_last_run` wrote, None if no run has ended yet.
         failures: photos that failed when they were last tried.
         age_s: seconds since the last run ended, None if none has.
-        is_overdue: whether that is longer ago than it may be.
+        silent_s: seconds since a later run last wrote into the journal, None if there is none, or none that is at work.
+        is_overdue: whether no run has ended, and none been at work, for longer than may be.
     """
 
     history: History
     last_run: dict[str, Any] | None
     failures: tuple[Failure, ...]
     age_s: float | None
+    silent_s: float | None
     is_overdue: bool
 
     @property
@@ -81,6 +88,7 @@ class Status:
             }
             if self.last_run
             else None,
+            "is_in_progress": self.silent_s is not None,
             "is_overdue": self.is_overdue,
         }
 
@@ -90,7 +98,8 @@ def read_status(folder: Path, *, max_age_s: float | None = None, now: datetime |
 
     Args:
         folder: of the journal.
-        max_age_s: seconds since the end of the last run after which something is wrong; None for any.
+        max_age_s: seconds since the end of the last run, and since one was at work, after which something is wrong;
+            None for any.
         now: by default, the time it is.
 
     Raises:
@@ -98,9 +107,24 @@ def read_status(folder: Path, *, max_age_s: float | None = None, now: datetime |
     """
     history, last_run = read_history(folder), read_last_run(folder)
     ended = parse_time(last_run["ended"]) if last_run else None
-    age_s = ((now or datetime.now(UTC)) - ended).total_seconds() if ended else None
-    is_overdue = max_age_s is not None and (age_s is None or age_s > max_age_s)
-    return Status(history, last_run, _failures(history, last_run, ended), age_s, is_overdue)
+    now = now or datetime.now(UTC)
+    age_s = (now - ended).total_seconds() if ended else None
+    silent_s = _silence(history.moved_at, ended, now)
+    ages = [age for age in (age_s, silent_s) if age is not None]
+    is_overdue = max_age_s is not None and min(ages, default=math.inf) > max_age_s
+    return Status(history, last_run, _failures(history, last_run, ended), age_s, silent_s, is_overdue)
+
+
+def _silence(moved_at: datetime | None, ended: datetime | None, now: datetime) -> float | None:
+    """Return the seconds for which the run that is at work has written nothing, None if none is.
+
+    One that was killed counts as at work for a while; that the lock is held would tell more, but who tries a lock might
+    keep out the run that is just about to take it.
+    """
+    if moved_at is None or (ended is not None and moved_at <= ended):
+        return None
+    silent_s = (now - moved_at).total_seconds()
+    return silent_s if silent_s <= LONGEST_SILENCE_S else None
 
 
 def _failures(history: History, last_run: dict[str, Any] | None, ended: datetime | None) -> tuple[Failure, ...]:

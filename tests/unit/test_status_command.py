@@ -154,6 +154,7 @@ def test_run_that_is_overdue_is_exit_code_7(output: Path, capsys: pytest.Capture
     write(output, ("a.jpg", DONE))
     assert status(output, capsys, "--max-age", "1")[0] == 0
     file = output / ".pii-blur" / FILE_NAME
+    let_pass(output, hours=4)
     ended = datetime.now(UTC) - timedelta(hours=3)
     file.write_text(json.dumps(json.loads(file.read_text()) | {"ended": f"{ended:%Y-%m-%dT%H:%M:%SZ}"}))
     code, document, text = status(output, capsys, "--max-age", "1")
@@ -161,7 +162,48 @@ def test_run_that_is_overdue_is_exit_code_7(output: Path, capsys: pytest.Capture
     assert "3 hours ago: OVERDUE" in text
     assert status(output, capsys)[0] == 0
     file.unlink()
-    assert status(output, capsys, "--max-age", "1")[0] == 7
+    code, document, text = status(output, capsys, "--max-age", "1")
+    assert (code, document["is_in_progress"]) == (7, False)
+    assert "no run has ended yet: OVERDUE" in text
+
+
+def let_pass(output: Path, hours: float) -> None:
+    """Make the lines of the journal that much older."""
+    journal = output / ".pii-blur" / "journal.jsonl"
+    at = datetime.now(UTC) - timedelta(hours=hours)
+    journal.write_text(re.sub(r'"time":"[^"]*"', f'"time":"{at:%Y-%m-%dT%H:%M:%SZ}"', journal.read_text()))
+
+
+def test_a_long_first_run_is_no_alert_as_long_as_it_is_at_work(
+    output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may take days, and nothing has ended before; one that was killed is told by its silence."""
+    write(output, ("a.jpg", DONE), finish=None)
+    let_pass(output, hours=0.5)
+    code, document, text = status(output, capsys, "--max-age", "26")
+    assert (code, document["is_in_progress"], document["is_overdue"]) == (0, True, False)
+    assert "first run in progress, last seen at work 30 minutes ago" in text
+    assert status(output, capsys, "--max-age", "0.25")[0] == 7
+    write(output, ("b.jpg", FAILED), finish=None)
+    assert status(output, capsys, "--max-age", "26")[0] == 4
+    let_pass(output, hours=2)
+    assert status(output, capsys, "--max-age", "26")[0] == 7
+
+
+def test_a_later_run_that_takes_days_is_no_alert_either(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With another model everything is done again. What ended long ago, and what was killed since, is overdue."""
+    write(output, ("a.jpg", DONE))
+    file = output / ".pii-blur" / FILE_NAME
+    ended = datetime.now(UTC) - timedelta(hours=30)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"ended": f"{ended:%Y-%m-%dT%H:%M:%SZ}"}))
+    code, _, text = status(output, capsys, "--max-age", "26")
+    assert code == 0
+    assert "last run ended 30 hours ago, exit code 0" in text
+    assert "; run in progress, last seen at work" in text
+    let_pass(output, hours=2)
+    assert status(output, capsys, "--max-age", "26")[0] == 7
+    let_pass(output, hours=30)
+    assert status(output, capsys)[1]["is_in_progress"] is False
 
 
 def test_no_journal_is_a_usage_error(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
