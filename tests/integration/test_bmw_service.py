@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import pytest
 import requests
 from PIL import Image
 
+from pii_blur.http.bmw import contract
 from pii_blur.labels import DEFAULT_LABELS
 from pii_blur.photo.metadata import MARK_NAMESPACE, claim_in
 from pii_blur.settings import Settings
@@ -130,6 +134,27 @@ def test_what_is_hidden_weakly_is_not_vouched_for(weak_client: BmwClient) -> Non
     answer = weak_client.anonymize(panorama(), *weak)
     assert answer.status_code == 200
     assert claim_in([answer.content]) is None
+
+
+def test_a_server_that_hangs_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is asked for: more often than there are threads for all that the service does."""
+    monkeypatch.setattr(contract, "QUESTION_TIMEOUT_S", 300)
+    with ExitStack() as stack:
+        hanging = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        address = f"http://127.0.0.1:{hanging.getsockname()[1]}/"
+        caller = stack.enter_context(running(outgoing=(address,), hiding=Settings(views="fast")))
+        threads = stack.enter_context(ThreadPoolExecutor(50))
+        post = partial(requests.post, f"{caller.address}/set_url", {"url": address}, timeout=300)
+        asked = [threads.submit(post) for _ in range(50)]
+        stack.callback(hanging.close)
+        held = [stack.enter_context(hanging.accept()[0]) for _ in range(4)]
+        assert caller.photo(panorama()).status_code == 200
+        assert BmwClient(caller.address).anonymize(panorama(), info(BUILT_IN, "person", "blackening", 1)).ok
+        assert not any(one.done() for one in asked)
+        hanging.close()
+        for connection in held:
+            connection.close()
+        assert {one.result().status_code for one in asked} == {502}
 
 
 def test_what_there_is_can_be_asked(client: BmwClient, models: remote.InferenceServer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,6 +48,13 @@ def test_what_a_sound_server_says_is_understood(server: InferenceServer) -> None
     assert server.classes("boxes") == remote.CLASSES
     assert (server.is_segmentation("boxes"), server.is_segmentation("masks")) == (False, True)
     assert server.palette("masks") == [(0, 0, 0), (200, 30, 30), (30, 30, 200)]
+
+
+def test_nothing_is_asked_when_the_time_is_over(state: remote.InferenceServer) -> None:
+    """A server with many models, each of which takes its time, is not waited for without an end."""
+    with open_client() as client, pytest.raises(ServerFailure, match="no time left"):
+        InferenceServer(state.address, client, end=time.monotonic()).models()
+    assert state.asked == []
 
 
 @pytest.mark.parametrize("fault", ["error", "false", "text", "huge", "packed", None, 5, "text in data", {"models": 5}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,12 @@ import httpx
 from pii_blur.http.bmw.addresses import normal_address
 from pii_blur.http.bmw.configuration import Configuration, SensitiveInfo
 from pii_blur.http.bmw.refusal import Mistakes
-from pii_blur.http.bmw.server import InferenceServer, ServerFailure
+from pii_blur.http.bmw.server import QUESTION_TIMEOUT_S, InferenceServer, ServerFailure
 from pii_blur.http.bmw.techniques import Technique, look_of, names_for
 from pii_blur.http.bmw.wishes import BUILT_IN, Model, Wish
+
+ASKING_S = 30.0
+"""How long the servers may take over all that one request wants to know of them."""
 
 _MOST_SHOWN = 50  # names in a message
 
@@ -45,6 +49,7 @@ class Catalogue:
         self._allow_weak = allow_weak
         self._names: dict[str, list[str] | ServerFailure] = {}
         self._models: dict[tuple[str, str], Model] = {}
+        self._end = time.monotonic() + ASKING_S
 
     def available_methods(self) -> tuple[dict[str, Any], list[ServerFailure]]:
         """Return by class which models find it and which techniques suit it; and which servers did not answer."""
@@ -155,7 +160,7 @@ class Catalogue:
     def _names_at(self, address: str) -> list[str]:
         if address not in self._names:
             try:
-                self._names[address] = InferenceServer(address, self._client).models()
+                self._names[address] = self._server(address).models()
             except ServerFailure as failure:
                 self._names[address] = failure
         names = self._names[address]
@@ -163,9 +168,12 @@ class Catalogue:
             raise names
         return names
 
+    def _server(self, address: str) -> InferenceServer:
+        return InferenceServer(address, self._client, timeout_s=QUESTION_TIMEOUT_S, end=self._end)
+
     def _model(self, address: str, name: str) -> Model:
         if (address, name) not in self._models:
-            server = InferenceServer(address, self._client)
+            server = self._server(address)
             is_segmentation = server.is_segmentation(name)
             palette = tuple(server.palette(name)) if is_segmentation else ()
             self._models[address, name] = Model(address, name, tuple(server.classes(name)), is_segmentation, palette)

@@ -15,7 +15,7 @@ from pii_blur.http.bmw.catalogue import Catalogue
 from pii_blur.http.bmw.configuration import MAX_BYTES, read_configuration
 from pii_blur.http.bmw.offers import Offers
 from pii_blur.http.bmw.refusal import done_body, refused_body
-from pii_blur.http.bmw.server import InferenceServer, ServerFailure, open_client
+from pii_blur.http.bmw.server import QUESTION_TIMEOUT_S, InferenceServer, ServerFailure, open_client
 from pii_blur.http.bmw.wishes import Wish
 from pii_blur.http.bmw.work import AnonymiseWork
 from pii_blur.http.refusals import Refusal
@@ -81,18 +81,22 @@ def _add_urls(router: APIRouter, offers: Offers) -> None:
         return done_body({"urls": offers.set.addresses()})
 
     @router.post("/set_url", response_model=ApiResponse, responses=_PROBLEMS)
-    def set_url(
+    async def set_url(
         url: Annotated[str, Form(description="http://ip:port/, one that the operator allows")],
     ) -> dict[str, Any]:
         """Use an inference server from now on, if it answers."""
         address = offers.allowed.check(url)
-        try:
-            with open_client() as client:
-                InferenceServer(address, client).models()
-        except ServerFailure as failure:
-            message = f"url trying to add is not reachable: {failure.message}"
-            raise Refusal(502, failure.code, message) from failure
-        is_new = _kept(lambda: offers.set.add(address))
+
+        def try_and_add() -> bool:
+            try:
+                with open_client() as client:
+                    InferenceServer(address, client, timeout_s=QUESTION_TIMEOUT_S).models()
+            except ServerFailure as failure:
+                message = f"url trying to add is not reachable: {failure.message}"
+                raise Refusal(502, failure.code, message) from failure
+            return _kept(lambda: offers.set.add(address))
+
+        is_new = await to_thread.run_sync(try_and_add, limiter=offers.threads)
         return done_body("url added successfully" if is_new else "url already exist")
 
     @router.post("/remove_url", response_model=ApiResponse, responses=_PROBLEMS)
@@ -112,12 +116,12 @@ def _add_urls(router: APIRouter, offers: Offers) -> None:
 
 def _add_methods(router: APIRouter, offers: Offers) -> None:
     @router.get("/available_methods/", response_model=dict[str, Any], responses=_PROBLEMS)
-    def available_methods() -> dict[str, Any]:
+    async def available_methods() -> dict[str, Any]:
         """By class: which models find it, where they are, and which techniques may be used on it.
 
         Servers that do not answer are left out.
         """
-        table, failures = offers.ask(Catalogue.available_methods)
+        table, failures = await to_thread.run_sync(offers.ask, Catalogue.available_methods, limiter=offers.threads)
         for failure in failures:
             log.warning("%s", failure.message)
         return table
@@ -150,7 +154,8 @@ def _add_anonymize(router: APIRouter, service: Service, offers: Offers) -> None:
     ) -> Response:
         """Hide what the configuration names."""
         asked = read_configuration(await configuration.read(MAX_BYTES + 1))
-        wishes = await to_thread.run_sync(offers.ask, lambda catalogue: catalogue.wishes(asked))
+        threads = offers.photo_threads
+        wishes = await to_thread.run_sync(offers.ask, lambda catalogue: catalogue.wishes(asked), limiter=threads)
         work = AnonymiseWork(
             wishes,
             settings.hiding,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TypeVar
+
+from anyio import CapacityLimiter
 
 from pii_blur.detect.model_store import find_model
 from pii_blur.http.bmw.address_list import AddressList
@@ -16,6 +19,8 @@ from pii_blur.http.refusals import Refusal
 from pii_blur.http.settings import ServiceSettings
 
 T = TypeVar("T")
+
+_LISTING_THREADS = 4
 
 
 class Offers:
@@ -37,12 +42,27 @@ class Offers:
         self.allowed = AllowedAddresses(settings.outgoing)
         self.set = AddressList(settings.state_folder, self.allowed)
         self.allow_weak = settings.allow_unblurred
+        self._capacity = settings.capacity
         self._techniques = load_techniques()
         card = find_model(settings.hiding.model)
         self._built_in = Model(BUILT_IN, card.name, tuple(label.word for label in card.labels))
 
+    @cached_property
+    def threads(self) -> CapacityLimiter:
+        """Those that may wait for the servers at a time where no photo is done.
+
+        The rest of the service has threads of its own, and so have photos: however many servers hang, only who asks
+        for their lists waits for them.
+        """
+        return CapacityLimiter(_LISTING_THREADS)
+
+    @cached_property
+    def photo_threads(self) -> CapacityLimiter:
+        """The same for photos: one for each that may be in the house."""
+        return CapacityLimiter(self._capacity)
+
     def ask(self, what: Callable[[Catalogue], T]) -> T:
-        """Return what `what` gives for the catalogue of this moment.
+        """Return what `what` gives for the catalogue of this moment; waits for the servers, `ASKING_S` at most.
 
         Raises:
             Refusal: an inference server does not answer, or whatever `what` raises.

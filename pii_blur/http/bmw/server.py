@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import ssl
 import time
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from pii_blur.errors import PhotoFailure
 CONNECT_TIMEOUT_S = 5.0
 # Of one answer, from the request to its last byte.
 ANSWER_TIMEOUT_S = 60.0
+# Of one that needs no look at a picture: names, classes, colours.
+QUESTION_TIMEOUT_S = 10.0
 _MAX_TEXT, _MAX_PICTURE = 4 << 20, 16 << 20
 _MAX_NAMES = 10_000
 _MAX_BOXES = 2000
@@ -50,7 +53,6 @@ def open_client() -> httpx.Client:
         verify=_certificates(),
         follow_redirects=False,
         trust_env=False,
-        timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
         limits=httpx.Limits(keepalive_expiry=_KEPT_OPEN_S),
         headers={"accept-encoding": "identity"},
     )
@@ -65,17 +67,21 @@ def _certificates() -> ssl.SSLContext:
 class InferenceServer:
     """One server; several threads may ask at once."""
 
-    def __init__(self, address: str, client: httpx.Client, *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(
+        self, address: str, client: httpx.Client, *, timeout_s: float = ANSWER_TIMEOUT_S, end: float = math.inf
+    ) -> None:
         """Take one that the operator allowed.
 
         Args:
             address: in its normal form.
             client: from `open_client`.
             timeout_s: of one answer as a whole.
+            end: of all answers together (`time.monotonic`).
         """
         self.address = address
         self._client = client
         self._timeout_s = timeout_s
+        self._end = end
 
     def models(self) -> list[str]:
         """Return the names of its models.
@@ -133,8 +139,13 @@ class InferenceServer:
 
     def _ask(self, path: str, png: bytes | None, most: int) -> bytes:
         files = None if png is None else {"input_data": ("view.png", png, "image/png")}
-        request = self._client.build_request("GET" if png is None else "POST", self.address + path, files=files)
-        end = time.monotonic() + self._timeout_s
+        wait_s = min(self._timeout_s, self._end - time.monotonic())
+        if wait_s <= 0:
+            raise self.wrong(f"was not asked for {path}: there was no time left")
+        timeout = httpx.Timeout(wait_s, connect=min(wait_s, CONNECT_TIMEOUT_S))
+        method = "GET" if png is None else "POST"
+        request = self._client.build_request(method, self.address + path, files=files, timeout=timeout)
+        end = time.monotonic() + wait_s
         answer = bytearray()
         try:
             response = self._client.send(request, stream=True)
@@ -146,7 +157,7 @@ class InferenceServer:
                     if len(answer) > most:
                         raise self.wrong(f"answers {path} with more than {most >> 20} MiB")
                     if time.monotonic() > end:
-                        raise self.wrong(f"has not finished its answer to {path} after {self._timeout_s:g} s")
+                        raise self.wrong(f"has not finished its answer to {path} after {wait_s:.0f} s")
             finally:
                 response.close()
         except httpx.HTTPError as error:
