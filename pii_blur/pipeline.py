@@ -26,6 +26,7 @@ from pii_blur.detect.model_store import find_model
 from pii_blur.errors import MissingDependency, PhotoFailure, RunFailure
 from pii_blur.obfuscate.paint import Canvas, paint, restore
 from pii_blur.photo.exiftool import ExifTool, check_exiftool, open_exiftool
+from pii_blur.photo.exiftool_trial import try_out, try_out_after
 from pii_blur.photo.header import expected_memory
 from pii_blur.photo.metadata import Mark
 from pii_blur.photo.photo import HiddenPhoto, Photo
@@ -75,6 +76,7 @@ def open_tools(settings: Settings, *, threads: int = 0, device: str = DEFAULT_DE
     threads = threads or os.cpu_count() or 1
     detector = load_detector(settings.model, device, threads=threads)
     with open_exiftool() as exiftool:
+        try_out(exiftool)
         yield Tools(detector, exiftool, threads)
 
 
@@ -190,6 +192,7 @@ def blur_photo(
             written = watch.time("write", write_photo, photo, hidden, destination, exiftool=tools.exiftool, mark=mark)
     except PhotoFailure as failure:
         failure.stage = failure.stage or watch.stage
+        try_out_after(failure, tools.exiftool)
         return replace(result, outcome=Outcome.FAILED, error=PhotoError.from_failure(failure))
     except RunFailure:
         raise

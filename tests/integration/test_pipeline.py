@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
+from pii_blur.errors import MissingDependency
 from pii_blur.labels import Label
 from pii_blur.mask import RIM
-from pii_blur.photo.exiftool import open_exiftool
+from pii_blur.photo.exiftool import check_exiftool, open_exiftool
 from pii_blur.photo.photo import Photo
 from pii_blur.photo.read import read_photo
 from pii_blur.pipeline import Tools, blur_photo, find_regions, hide_regions
@@ -118,6 +121,23 @@ def test_a_failed_photo_leaves_nothing_and_says_where(tmp_path: Path, tools: Too
     assert "broken.jpg" in result.error.message
     assert result.error.stage == "read"
     assert not list((tmp_path / "out").glob("**/*")) if (tmp_path / "out").exists() else True
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
+def test_an_exiftool_that_breaks_under_way_stops_the_run_and_fails_no_photo(
+    panorama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else three nights with half an update would use up the tries of every sound photo."""
+    real = check_exiftool()
+    stand_in = tmp_path / "bin" / "exiftool"
+    stand_in.parent.mkdir()
+    stand_in.write_text(f'#!/bin/sh\n[ "$1" = -ver ] && exec {real} -ver\nread line\nexit 2\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}")
+    target = tmp_path / "out" / "street.jpg"
+    with open_exiftool() as broken, pytest.raises(MissingDependency, match="not even on a picture of our own"):
+        blur_photo(panorama, target, Settings(), Tools(ColourDetector(), broken))
+    assert not target.exists()
 
 
 def test_detections_let_a_photo_be_hidden_again_without_searching(panorama: Path, tmp_path: Path, tools: Tools) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from pii_blur.errors import MissingDependency, PhotoFailure
 from pii_blur.photo.exiftool import ExifTool, ExifToolRefusal, check_exiftool, open_exiftool
+from pii_blur.photo.exiftool_trial import try_out, try_out_after
 from tests.photos import street_jpeg
 
 JPEG = street_jpeg(comment=b"kept")
@@ -225,3 +226,44 @@ def wait_until(is_so: object, seconds: float = 10) -> None:
     while not is_so():  # type: ignore[operator]
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)
+
+
+BROKEN_FOR_GOOD = """
+case "$1" in -ver) exec {real} -ver;; esac
+while read -r line; do
+    case "$line" in
+        -echo4) read -r echoed; status=$(printf %s "$echoed" | sed 's/${{status}}/1/');;
+        -execute*)
+            echo "Can't locate Image/ExifTool/JPEG.pm" >&2
+            echo "$status" >&2
+            echo "{{ready${{line#-execute}}}}";;
+        False) exit 0;;
+    esac
+done
+"""
+
+
+@POSIX
+@pytest.mark.parametrize("text", [BROKEN_FOR_GOOD, '[ "$1" = -ver ] && exec {real} -ver\nread line; exit 0'])
+def test_an_exiftool_that_fails_on_everything_is_no_photos_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """Half an update: it says its version, and refuses or dies at every picture."""
+    script(tmp_path, text.format(real=check_exiftool()))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with open_exiftool(timeout_s=20) as tool:
+        with pytest.raises(MissingDependency, match=r"on a picture of our own .*install it again"):
+            try_out(tool)
+        with pytest.raises(MissingDependency):
+            try_out_after(PhotoFailure("exiftool died", "exiftool"), tool)
+        try_out_after(PhotoFailure("it breaks off", "truncated"), tool)
+
+
+@POSIX
+def test_a_sound_exiftool_passes_whatever_a_photo_did_to_it(tool: ExifTool) -> None:
+    """A process that hangs, or was killed, says nothing of the program."""
+    tool.read_tags(JPEG, ".jpg")
+    assert tool.pid is not None
+    os.kill(tool.pid, signal.SIGSTOP)
+    try_out(tool)
+    assert tool.read_tags(JPEG, ".jpg")["File:Comment"] == "kept"
