@@ -63,7 +63,7 @@ _SECTIONS: dict[str, tuple[Option, ...]] = {
         Option("queue", "photos that may wait", parse_whole, "N", "16"),
         Option("max-megabytes", "largest upload", parse_number, "N", "100"),
         Option("max-megapixels", "largest picture", parse_number, "N", "250"),
-        Option("upload-seconds", "how long an upload may take", parse_number, "N", "120"),
+        Option("upload-seconds", "how long an upload, or the reading of an answer, may take", parse_number, "N", "120"),
         Option("photo-seconds", "how long a photo may take, waiting included", parse_number, "N", "300"),
         Option("max-jobs", "jobs that may be known at a time", parse_whole, "N", "100"),
         Option("job-minutes", "how long a job's result waits to be fetched", parse_number, "N", "60"),

@@ -24,6 +24,7 @@ import uvicorn
 from pii_blur.batch.engine import Task
 from pii_blur.http.app import make_app
 from pii_blur.http.pool import WorkTask
+from pii_blur.http.server import make_config
 from pii_blur.http.settings import ServiceSettings
 from pii_blur.photo.exiftool import open_exiftool
 from pii_blur.pipeline import Tools
@@ -56,6 +57,8 @@ class ScriptedTask:
             os.kill(os.getpid(), signal.SIGKILL)
         if script.startswith(b"wait"):
             time.sleep(1)
+        if script.startswith(b"linger"):
+            time.sleep(4)
         if script.startswith(b"bug"):
             raise ValueError("an unexpected value")
         ColourDetector.score = 0.45 if script.startswith(b"doubt") else 0.9
@@ -95,8 +98,11 @@ def running(task: Task | None = None, **changes: Any) -> Iterator[Caller]:
         task: what the workers do.
         changes: fields of `ServiceSettings`.
     """
-    app = make_app(ServiceSettings(**changes), task=task or ScriptedTask(WorkTask(open_colour_tools, 1)))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, log_level=logging.CRITICAL))
+    settings = ServiceSettings(port=0, **changes)
+    config = make_config(make_app(settings, task=task or ScriptedTask(WorkTask(open_colour_tools, 1))), settings)
+    config.port = settings.port
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -6,10 +6,12 @@ import logging
 import socket
 
 import uvicorn
+from fastapi import FastAPI
 
 from pii_blur.errors import UsageFailure
 from pii_blur.http.app import make_app
 from pii_blur.http.blurrer import GRACE_S
+from pii_blur.http.connections import HEADER_BYTES, connections_for
 from pii_blur.http.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
@@ -24,8 +26,18 @@ def run(settings: ServiceSettings) -> None:
     listener = _listen(settings)
     address, port = listener.getsockname()[:2]
     _log_with_ours("uvicorn.error")
-    config = uvicorn.Config(
-        make_app(settings),
+    config = make_config(make_app(settings), settings)
+    log.info("listening on http://%s:%d", f"[{address}]" if ":" in address else address, port)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def make_config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
+    """Return how uvicorn serves the service."""
+    return uvicorn.Config(
+        app,
+        http=connections_for(settings),
+        ws="none",  # there is nothing to talk about on them, and nothing that would bound them
+        h11_max_incomplete_event_size=HEADER_BYTES,
         # PRIVACY: its access log would hold the keys in queries, and who asks.
         access_log=False,
         log_config=None,
@@ -33,8 +45,6 @@ def run(settings: ServiceSettings) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=int(GRACE_S),
     )
-    log.info("listening on http://%s:%d", f"[{address}]" if ":" in address else address, port)
-    uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listen(settings: ServiceSettings) -> socket.socket:

@@ -31,7 +31,7 @@ class ServiceSettings:
         queue: how many photos may wait beyond those being done; more are refused with 429.
         max_bytes: largest body of a request.
         max_pixels: largest picture, width times height; checked in its header.
-        upload_s: how long the sending of a body may take.
+        upload_s: how long the sending of a body may take, and the reading of an answer.
         patience_s: how long a photo may take, waiting included.
         allow_unblurred: whether requests may hide less than `hiding` says, or nothing at all.
         annotate: classes of which Panoramax is told where they were hidden; it publishes that.

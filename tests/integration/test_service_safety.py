@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from pii_blur.http import connections
 from pii_blur.http.pool import WorkTask
 from tests.service import Caller, ScriptedTask, open_colour_tools, panorama, running
 
@@ -231,3 +232,79 @@ def test_a_mistake_at_the_start_is_not_taken_for_a_slow_start(caplog: pytest.Log
             time.sleep(0.05)
     assert (answer.status_code, answer.json()["status"]) == (503, "no photo can be done, see the log")
     assert "no photo can be done: ValueError: an unexpected value" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def brisk(temporary: Path) -> Iterator[Caller]:
+    """A service that closes what makes no progress after a second, and takes 14 connections."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"IDLE_S": 1.0, "LOOK_S": 0.1, "SPARE": 10}.items():
+            patch.setattr(connections, name, value)
+        with running(queue=1, upload_s=2) as caller:
+            while not caller("GET", "/readyz").ok:
+                time.sleep(0.1)
+            yield caller
+
+
+def connect(service: Caller) -> socket.socket:
+    """Return an open connection to a service."""
+    host, port = urlsplit(service.address).netloc.split(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Return whether the other side has ended a connection, without reading what it sent."""
+    try:
+        connection.send(b"x")
+    except ConnectionError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET /healthz HTTP/1.1\r\nX-", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"]
+)
+def test_a_connection_without_a_request_is_closed(brisk: Caller, begun: bytes) -> None:
+    """Before the first one or after it, also if a header comes letter by letter."""
+    with connect(brisk) as connection:
+        connection.sendall(begun)
+        for _ in range(200):
+            if is_closed(connection):
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError("it stays open")
+
+
+def test_an_answer_that_is_not_read_is_given_up(brisk: Caller) -> None:
+    """Else whoever asks and never reads fills the memory."""
+    with connect(brisk) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
+        for _ in range(200):
+            if is_closed(connection):
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError("it stays open")
+
+
+def test_who_waits_for_a_photo_is_not_cut_off(brisk: Caller, photo: bytes) -> None:
+    """However much longer it takes than a connection may be idle."""
+    assert brisk.blur(photo + b"test:linger").status_code == 200
+
+
+def test_connections_are_counted(brisk: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One too many is closed at once; as soon as others go there is room again."""
+    monkeypatch.setattr(connections, "IDLE_S", 300.0)
+    idle = [connect(brisk) for _ in range(14)]
+    with connect(brisk) as late:
+        assert late.recv(1) == b""
+    for connection in idle:
+        connection.close()
+    while True:
+        try:
+            assert brisk("GET", "/healthz").ok
+            break
+        except requests.ConnectionError:
+            time.sleep(0.1)

@@ -83,7 +83,7 @@ KNOWN_IN = {
     "subprocess": ("photo/exiftool.py", "photo/jpegtran.py"),
     "tqdm": ("progress.py", "streams.py", "models_command.py"),
     "urllib": ("weights/download.py", "http/"),
-    "uvicorn": ("http/server.py",),
+    "uvicorn": ("http/server.py", "http/connections.py"),
     "watchfiles": ("batch/watching.py",),
 }
 PRINTS = ("cli.py", "config_command.py", "models_command.py", "progress.py", "status_command.py")
