@@ -17,7 +17,7 @@ import onnx
 import onnxruntime
 import torch
 
-from training.network import Deployed, Network, load_weights
+from training.network import Deployed, Network, SamePad, load_weights
 from training.pictures import CLASSES
 from training.validate import NMS_IOU, SIZE
 
@@ -44,8 +44,35 @@ def write_onnx(network: Network, file: Path) -> None:
             dynamo=False,
         )
     model = onnx.load(str(file))
+    fuse_padding(model)
     onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(file))
     check(deployed, file)
+
+
+def fuse_padding(model: onnx.ModelProto) -> None:
+    """Let each convolution pad by itself, as `SamePad` before it does: the same numbers in three quarters of the time.
+
+    PyTorch's convolutions cannot pad two sides only, ONNX's can. A padding of its own copies everything once more and
+    takes it out of the layout in which the engine's convolutions are fast.
+    """
+    graph = model.graph
+    convolutions = {node.input[0]: node for node in graph.node if node.op_type == "Conv"}
+    for node in [node for node in graph.node if node.op_type == "Pad"]:
+        convolution = convolutions[node.output[0]]
+        attributes = {attribute.name: attribute for attribute in convolution.attribute}
+        left, right, top, bottom = SamePad(attributes["strides"].ints[0]).sides
+        attributes["pads"].ints[:] = [top, left, bottom, right]
+        convolution.input[0] = node.input[0]
+    while unused := _unused(graph):
+        for node in unused:
+            graph.node.remove(node)
+
+
+def _unused(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """Return the nodes of whose answers nobody takes any."""
+    used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    return [node for node in graph.node if used.isdisjoint(node.output)]
 
 
 @torch.no_grad()
