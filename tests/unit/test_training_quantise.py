@@ -27,10 +27,10 @@ def conv(name: str, source: str, target: str, channels: int, inputs: int) -> tup
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """One layer of each kind: an early and a late block of the backbone, the last of scores and of boxes."""
+    """One layer of each kind: of the backbone, of a head, the last of scores and of boxes."""
     layers = [
         conv("/f.2/conv/Conv", "in", "early", 8, 3),
-        conv("/f.9/conv/Conv", "early", "late", 8, 8),
+        conv("/cls/conv/Conv", "early", "late", 8, 8),
         conv("/co/Conv", "late", "scores", len(CLASSES), 8),
         conv("/ro/Conv", "late", "boxes", 4, 8),
     ]
@@ -66,13 +66,13 @@ def answers(file: Path, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
     return found
 
 
-def test_early_and_last_layers_stay_float(model: Path) -> None:
+def test_the_backbone_and_the_last_layers_stay_float(model: Path) -> None:
     """Quantised too, they would move boxes and lose people."""
     assert float_layers(onnx.load(model)) == ["/f.2/conv/Conv", "/co/Conv", "/ro/Conv"]
 
 
 def test_the_copy_says_nearly_the_same(model: Path, tmp_path: Path) -> None:
-    """The layer between is computed in whole numbers, and the answers are those of the model but for rounding."""
+    """The layer of the head is computed in whole numbers, and the answers are those of the model but for rounding."""
     copy = tmp_path / "copy.onnx"
     pictures = [picture(seed) for seed in range(4)]
     quantise(model, copy, pictures, SIDE)
@@ -81,7 +81,7 @@ def test_the_copy_says_nearly_the_same(model: Path, tmp_path: Path) -> None:
     quantised = [
         node.name for node in nodes if node.op_type == "Conv" and fed_by.get(node.input[1]) == "DequantizeLinear"
     ]
-    assert quantised == ["/f.9/conv/Conv"]
+    assert quantised == ["/cls/conv/Conv"]
     image = picture(9).pixels()
     for exact, rounded in zip(answers(model, image), answers(copy, image), strict=True):
         assert np.abs(rounded - exact).mean() < 0.02 * np.abs(exact).mean()
