@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import chain
+from pathlib import Path
 from typing import Protocol
 
 from pii_blur.batch.anchors import Anchors
@@ -22,7 +23,7 @@ from pii_blur.batch.places import Places
 from pii_blur.batch.plan import Plan, not_ours, recipe_for
 from pii_blur.batch.stopping import StopOnSignals
 from pii_blur.batch.summary import Summary
-from pii_blur.batch.sweeping import remove
+from pii_blur.batch.sweeping import remove, sweep
 from pii_blur.batch.writable import check_still_writable
 from pii_blur.errors import ExitCode, RunFailure
 from pii_blur.results import Job, Outcome, PhotoError, PhotoResult
@@ -72,6 +73,7 @@ class Round:
         self._run_digest = run_digest
         self._progress = progress
         self._in_hand: dict[str, tuple[FoundPhoto, Recipe]] = {}
+        self._written: set[Path] = set()
         side = options.side
         named = (places.root, places.output, side.detections, side.from_detections, side.preview)
         self._folders = [folder for folder in named if folder is not None]
@@ -101,6 +103,7 @@ class Round:
         finally:
             if self._progress is not None:
                 self._progress.close()
+            sweep(self._options.output, self._written)  # of workers that were killed
         if self.summary.stopped_by is ExitCode.OK and signals.exit_code is not ExitCode.OK:
             self.summary.stopped_by, self.summary.stop_reason = signals.exit_code, "stopped by a signal"
 
@@ -122,6 +125,7 @@ class Round:
                 # PRIVACY: a result without a line, of a run killed in between, must be known as ours, and done again.
                 self._journal.start(now, job.destination, recipe)
                 self._in_hand[job.key] = now, recipe
+                self._written.add(job.destination.parent)
                 yield job
             else:
                 self._report(PhotoResult(job.key, Outcome.WAITING))

@@ -79,7 +79,7 @@ def run_batch(
         originals = Originals(options, places)
         with _noted(options, journal):
             plan = make_plan(options, places, journal, run_digest, time.time_ns())
-            anchors = _make_ready(stack, options, places, journal, originals)
+            anchors = _make_ready(options, places, journal, originals)
         batch = Round(
             options, places, journal, anchors=anchors, originals=originals, run_digest=run_digest, progress=progress
         )
@@ -104,7 +104,7 @@ def _watch(options: RunOptions, task: Task, *, run_digest: str, progress: Progre
         originals = Originals(options, places)
         with _noted(options, journal):
             plan = make_plan(options, places, journal, run_digest, time.time_ns())
-            anchors = _make_ready(stack, options, places, journal, originals)
+            anchors = _make_ready(options, places, journal, originals)
         log.info("watching INPUT; Ctrl-C or SIGTERM ends it")
         try:
             while True:
@@ -126,8 +126,6 @@ def _watch(options: RunOptions, task: Task, *, run_digest: str, progress: Progre
                 _note(options, vigil, busy_s)
                 if batch.summary.stopped_by is not ExitCode.OK:
                     break
-                if vigil.has_done_any:
-                    sweep(options.output)  # of workers that were killed
                 if not alarm.wait(vigil.pause(options), vigil.least_pause):
                     continue  # the next round says that it was stopped
                 anchors.check_input()
@@ -173,13 +171,10 @@ def _take_hold(
     return signals, places, journal
 
 
-def _make_ready(
-    stack: ExitStack, options: RunOptions, places: Places, journal: Journal, originals: Originals
-) -> Anchors:
+def _make_ready(options: RunOptions, places: Places, journal: Journal, originals: Originals) -> Anchors:
     """Make sure that everything can be written, and clear away what a killed run has left."""
     journal.open(__version__)
     check_writable(options.written_folders)
     originals.prepare()
     sweep(options.output)
-    stack.callback(sweep, options.output)  # again at the end: workers may have been killed in between
     return Anchors(places)

@@ -20,6 +20,8 @@ from pii_blur.batch.options import RunOptions
 from pii_blur.batch.plan import digest_run
 from pii_blur.batch.runner import plan_run, run_batch
 from pii_blur.batch.summary import Summary
+from pii_blur.batch.sweeping import sweep
+from pii_blur.batch.watching import Alarm
 from pii_blur.errors import CannotWrite, ExitCode, NoPhotos, UsageFailure
 from pii_blur.results import Job, Outcome, PhotoError, PhotoResult, SideFiles
 from tests.fakes import FakeTask, Watcher, counts, make_photo, make_photos, results, run_fake
@@ -264,6 +266,39 @@ def test_files_of_other_runs_are_not_swept(run: Run, source: Path, output: Path,
         assert inside.exists() and ours.exists()
     run()
     assert shared.exists() and not inside.exists() and not ours.exists()
+
+
+def test_after_its_photos_a_run_sweeps_only_where_it_wrote(output: Path, tmp_path: Path) -> None:
+    """A watch does so after every round: of a million files in OUTPUT it looks at a few, and at nobody else's."""
+    name = ".pii-blur-x.part"
+    places = ("", "sub", "sub/deep", "other", "inner/deep")
+    files = {place: make_photo(output / place / name) for place in places}
+    behind_link = make_photo(tmp_path / "elsewhere" / name)
+    (output / "link").symlink_to(tmp_path / "elsewhere")
+    written = {output / place for place in ("", "sub", "link", "inner/deep", "never made")}
+    with hold_lock(output / "inner" / ".pii-blur"):
+        sweep(output, written)
+    assert [place for place in places if files[place].exists()] == ["sub/deep", "other", "inner/deep"]
+    assert behind_link.exists()
+    sweep(output, written)
+    assert [place for place in places if files[place].exists()] == ["sub/deep", "other"]
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "street/deep/a.jpg"])
+def test_what_a_watch_leaves_of_a_killed_worker_is_removed_after_the_round(
+    source: Path, output: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It may stay for months."""
+    make_photo(source / name, "litter")
+    seen = []
+
+    def wait(alarm: Alarm, at_most: float, at_least: float) -> bool:
+        seen.append(sorted(output.rglob("*.part")))
+        raise CannotWrite("enough was seen")
+
+    monkeypatch.setattr(Alarm, "wait", wait)
+    run_fake(source, output, FakeTask(), watch=True, workers=1)
+    assert seen == [[]]
 
 
 def test_left_over_files_of_a_killed_worker_are_removed_in_the_same_run(run: Run, source: Path, output: Path) -> None:
