@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import io
-import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -141,10 +140,11 @@ def _refuse_idle(words: Mapping[str, Given], given: Mapping[str, Given]) -> None
 
 def _lies_among(file: Path, photos: Path) -> bool:
     """Whether `file`, or what it is a link to, lies in the folder `photos`, or in that of the one photo `photos`."""
+    folders = file.parent, file.resolve().parent
     if not photos.is_file():
-        return is_within(file.parent, photos) or is_within(file, photos)
-    folders = {os.path.realpath(one.parent) for one in (file, file.resolve())}
-    return not folders.isdisjoint(os.path.realpath(one.parent) for one in (photos, photos.resolve()))
+        return any(is_within(folder, photos) for folder in folders)
+    theirs = photos.parent, photos.resolve().parent
+    return any(is_within(one, other) and is_within(other, one) for one in folders for other in theirs)
 
 
 def _merge(layers: list[dict[str, Given]]) -> dict[str, Given]:
