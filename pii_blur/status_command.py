@@ -126,7 +126,7 @@ def _as_text(status: Status) -> str:
 def _last_run(status: Status) -> str:
     last = status.last_run
     overdue = ": OVERDUE" if status.is_overdue else ""
-    seen = f"run in progress, last seen at work {_ago(status.silent_s)} ago" if status.silent_s is not None else ""
+    seen = f"run in progress, last photo {_ago(status.silent_s)} ago" if status.silent_s is not None else ""
     if last is None or status.age_s is None:
         return f"no run has ended yet{overdue}" + (f"; first {seen}" if seen else "")
     photos = last["photos"]

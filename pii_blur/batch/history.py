@@ -51,7 +51,7 @@ class History:
         ways: photos by how their file was written.
         projections: photos by how their picture was understood.
         failures: in the order of their names.
-        moved_at: when the newest line was written, None if none says.
+        finished_at: when the last photo was done or failed, None if no line says.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -63,7 +63,7 @@ class History:
     ways: Counter[str] = field(default_factory=Counter)
     projections: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
-    moved_at: datetime | None = None
+    finished_at: datetime | None = None
 
     @property
     def total(self) -> int:
@@ -126,11 +126,10 @@ def _count(history: History, record: dict[str, Any]) -> None:
     people, vehicles = int(record.get("people") or 0), int(record.get("vehicles") or 0)
     history.people += people
     history.vehicles += vehicles
-    if at is not None and (history.moved_at is None or at > history.moved_at):
-        history.moved_at = at
     if outcome == STARTED:
         return
     if at is not None:
+        history.finished_at = max(at, history.finished_at or at)
         day = history.days.setdefault(f"{at:%Y-%m-%d}", Day())
         day.outcomes[outcome] += 1
         day.people += people

@@ -17,7 +17,7 @@ from pii_blur.results import Outcome
 SCHEMA = 1
 
 LONGEST_SILENCE_S = TRIES * PATIENCE_S
-"""Seconds that one photo may take: a run whose journal has not moved for longer is not at work any more."""
+"""Seconds that one photo may take: a run that has finished none for longer is not at work any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Status:
         last_run: what `write_last_run` wrote, None if no run has ended yet.
         failures: photos that failed when they were last tried.
         age_s: seconds since the last run ended, None if none has.
-        silent_s: seconds since a later run last wrote into the journal, None if there is none, or none that is at work.
+        silent_s: seconds since a later run finished a photo, None if there is none, or none that is at work.
         is_overdue: whether no run has ended, and none been at work, for longer than may be.
     """
 
@@ -109,21 +109,22 @@ def read_status(folder: Path, *, max_age_s: float | None = None, now: datetime |
     ended = parse_time(last_run["ended"]) if last_run else None
     now = now or datetime.now(UTC)
     age_s = (now - ended).total_seconds() if ended else None
-    silent_s = _silence(history.moved_at, ended, now)
+    silent_s = _silence(history.finished_at, ended, now)
     ages = [age for age in (age_s, silent_s) if age is not None]
     is_overdue = max_age_s is not None and min(ages, default=math.inf) > max_age_s
     return Status(history, last_run, _failures(history, last_run, ended), age_s, silent_s, is_overdue)
 
 
-def _silence(moved_at: datetime | None, ended: datetime | None, now: datetime) -> float | None:
-    """Return the seconds for which the run that is at work has written nothing, None if none is.
+def _silence(finished_at: datetime | None, ended: datetime | None, now: datetime) -> float | None:
+    """Return for how many seconds the run that is at work has finished no photo, None if none is.
 
     One that was killed counts as at work for a while; that the lock is held would tell more, but who tries a lock might
-    keep out the run that is just about to take it.
+    keep out the run that is just about to take it. Photos that were only started do not count: a run that is killed by
+    one again and again is not at work.
     """
-    if moved_at is None or (ended is not None and moved_at <= ended):
+    if finished_at is None or (ended is not None and finished_at <= ended):
         return None
-    silent_s = (now - moved_at).total_seconds()
+    silent_s = (now - finished_at).total_seconds()
     return silent_s if silent_s <= LONGEST_SILENCE_S else None
 
 

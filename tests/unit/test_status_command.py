@@ -182,11 +182,21 @@ def test_a_long_first_run_is_no_alert_as_long_as_it_is_at_work(
     let_pass(output, hours=0.5)
     code, document, text = status(output, capsys, "--max-age", "26")
     assert (code, document["is_in_progress"], document["is_overdue"]) == (0, True, False)
-    assert "first run in progress, last seen at work 30 minutes ago" in text
+    assert "first run in progress, last photo 30 minutes ago" in text
     assert status(output, capsys, "--max-age", "0.25")[0] == 7
     write(output, ("b.jpg", FAILED), finish=None)
     assert status(output, capsys, "--max-age", "26")[0] == 4
     let_pass(output, hours=2)
+    assert status(output, capsys, "--max-age", "26")[0] == 7
+
+
+def test_a_run_that_only_ever_starts_is_not_at_work(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One photo that kills it each time must not keep an alert away."""
+    journal = Journal(output / ".pii-blur")
+    journal.load()
+    journal.open("1")
+    journal.start(FoundPhoto("a.jpg", 1, 2, 3), output / "a.jpg", Recipe("run"))
+    journal.close()
     assert status(output, capsys, "--max-age", "26")[0] == 7
 
 
@@ -199,7 +209,7 @@ def test_a_later_run_that_takes_days_is_no_alert_either(output: Path, capsys: py
     code, _, text = status(output, capsys, "--max-age", "26")
     assert code == 0
     assert "last run ended 30 hours ago, exit code 0" in text
-    assert "; run in progress, last seen at work" in text
+    assert "; run in progress, last photo" in text
     let_pass(output, hours=2)
     assert status(output, capsys, "--max-age", "26")[0] == 7
     let_pass(output, hours=30)
