@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from PIL import Image
 
 from training.anchors import anchor_grid, iou_matrix
 from training.assign import BACKGROUND, LEFT_OUT, Anchors, assign
-from training.augment import Sample, random_crop, spoil
+from training.augment import Sample, quarter_turns, random_crop, spoil
 from training.paste import find_pieces, paste
-from training.pictures import Picture, held_out_panoramas, panorama_of, read_pictures
-from training.revise import Audit, Found, revise
+from training.pictures import CLASSES, Picture, held_out_panoramas, panorama_of, read_pictures
+from training.verdicts import apply, read_verdicts
 
 NO_BOXES = np.zeros((0, 4), np.float32)
 
@@ -98,6 +99,20 @@ def test_boxes_follow_their_pixels(seed: int) -> None:
     assert iou_matrix(seen, crop.boxes)[0, 0] > 0.75
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_a_turned_picture_keeps_its_boxes(turns: int) -> None:
+    """A view that looks straight down shows people in every direction; their boxes must turn with them."""
+    pixels = np.zeros((80, 120, 3), np.uint8)
+    pixels[10:30, 50:90] = 255
+    box = boxes((50, 10, 90, 30))
+    turned = quarter_turns(Sample(pixels, box, np.array([0]), box), turns)
+    left, top, right, bottom = turned.boxes[0].astype(int)
+    assert turned.pixels.shape == ((80, 120, 3) if turns % 2 == 0 else (120, 80, 3))
+    assert (turned.pixels[top:bottom, left:right] == 255).all()
+    assert (turned.pixels == 255).sum() == 20 * 40 * 3
+    assert (turned.ignore == turned.boxes).all()
+
+
 def test_an_object_cut_to_a_sliver_is_neither_learnt_nor_background() -> None:
     """Nobody could name it, and calling it background would be a lie."""
     sample = Sample(
@@ -133,6 +148,25 @@ def test_pasted_pieces_are_labelled_and_decoys_are_not() -> None:
     assert labelled > 10
     assert decoys > 3
     assert (tile.pixels == 128).all()
+
+
+def test_people_close_to_the_camera_are_cut_by_the_edge_and_labelled_inside_it() -> None:
+    """A label that reaches out of the tile would teach boxes that nobody asked for."""
+    scene = np.full((416, 416, 3), 60, np.uint8)
+    scene[100:300, 200:280] = (250, 20, 20)
+    people, _ = find_pieces([picture(scene, boxes((200, 100, 280, 300)), [0])])
+    cut = 0
+    for seed in range(400):
+        tile = Sample(np.full((480, 480, 3), 128, np.uint8), NO_BOXES, np.zeros(0, np.int64), NO_BOXES)
+        out = paste(np.random.default_rng(seed), tile, people, people, 1)
+        for left, top, right, bottom in out.boxes:
+            assert 0 <= left < right <= 480
+            assert 0 <= top < bottom <= 480
+            if right == 480 or left == 0 or bottom == 480 or top == 0:
+                cut += 1
+                red = out.pixels[round(top) : round(bottom), round(left) : round(right)].reshape(-1, 3).astype(int)
+                assert (red[:, 0] - red[:, 1] > 100).mean() > 0.7
+    assert cut > 5
 
 
 def test_spoiling_keeps_the_shape() -> None:
@@ -184,23 +218,42 @@ def test_splits_do_not_mix(tmp_path: Path) -> None:
     assert sum(map(len, by_split.values())) == len(names)
 
 
-def test_revision_keeps_what_is_agreed_and_doubts_the_rest() -> None:
-    """Small labels stay; a large one counts only in a panorama that eyes have trusted; on nothing it is background."""
-    small, large = [10, 10, 30, 60, 0], [100, 100, 400, 400, 0]
-    middle = [300, 20, 380, 120, 0]
-    line = {"file": "tile_001_00.webp", "width": 480, "height": 480, "boxes": [small, middle, large], "ignore": []}
-    found = Found(
-        boxes((105, 100, 400, 395), (430, 430, 460, 470)), np.array([0.8, 0.9], np.float32), np.zeros(2, bool)
-    )
+def test_verdicts_say_what_is_learnt_what_is_background_and_what_is_left_out() -> None:
+    """A chair called a person becomes background, an unlabelled person an object, and a doubt is neither."""
+    chair, person, shifted = [10, 10, 60, 90, 0], [100, 10, 140, 90, 0], [200, 100, 300, 300, 0]
+    unseen, wall, speck = [350, 20, 400, 120], [10, 300, 60, 400], [470, 470, 478, 478]
+    line = {"file": "tile_001_00.webp", "boxes": [chair, person, shifted], "ignore": [unseen, wall, speck]}
+    assert apply(line, {}) == line
+    verdict = {"wrong": [0], "unsure": [2], "car": [0], "nothing": [1], "drawn": [[400, 300, 470, 470, 0]]}
+    after = apply(line, verdict)
+    assert after["boxes"] == [[400, 300, 470, 470, 0], person, [*unseen, 1]]
+    assert after["ignore"] == [shifted[:4], speck]
+    with pytest.raises(IndexError, match="tile_001_00"):
+        apply(line, {"wrong": [3]})
 
-    def after(**verdicts: dict[str, str]) -> dict[str, list[list[float]]]:
-        return revise(line, found, Audit(verdicts.get("trusted", {}), verdicts.get("nothing", {})))
 
-    unsure = after()
-    assert unsure["boxes"] == [small]
-    assert len(unsure["ignore"]) == 3  # the large one, the one nobody supports, and what the labels lack
-    assert after(trusted={"001": "person"})["boxes"] == [small, large]
-    assert after(trusted={"001": "vehicle"})["boxes"] == [small]
-    nothing = after(nothing={"001": "person"})
-    assert nothing["boxes"] == [small]
-    assert large[:4] not in nothing["ignore"]
+def test_an_object_drawn_anew_replaces_the_bad_boxes_on_it() -> None:
+    """Else a shifted box beside the right one is learnt too, or keeps its surroundings from being learnt."""
+    shifted, doubled, vehicle = [100, 100, 300, 400, 0], [110, 90, 300, 400, 0], [100, 100, 300, 400, 1]
+    line = {"file": "tile_001_00.webp", "boxes": [shifted, doubled, vehicle], "ignore": [[90, 100, 290, 380]]}
+    after = apply(line, {"unsure": [0], "drawn": [[105, 80, 310, 410, 0]]})
+    assert after["boxes"] == [[105, 80, 310, 410, 0], vehicle]
+    assert after["ignore"] == []
+
+
+def test_the_verdicts_are_well_formed() -> None:
+    """Each names a tile and known kinds; a number cannot be judged twice."""
+    tiles = read_verdicts()
+    assert len(tiles) > 1000
+    for name, verdict in tiles.items():
+        assert re.fullmatch(r"tile_\d{3}_\d{2}", name)
+        assert set(verdict) <= {"wrong", "unsure", "nothing", "drawn", "doubt", *CLASSES}
+        for numbers in (
+            [*verdict.get("wrong", []), *verdict.get("unsure", [])],
+            [number for kind in (*CLASSES, "nothing") for number in verdict.get(kind, [])],
+        ):
+            assert len(numbers) == len(set(numbers)), name
+        for left, top, right, bottom, label in verdict.get("drawn", []):
+            assert left < right, name
+            assert top < bottom, name
+            assert 0 <= label < len(CLASSES)
