@@ -90,6 +90,7 @@ def check_tools(settings: Settings, *, device: str = DEFAULT_DEVICE) -> str:
     missing = [label.word for label in settings.labels if label not in card.labels]
     if missing:
         raise MissingDependency(f"the model {card.name} does not know {', '.join(missing)}; see --classes and --model")
+    card.check_made_for(device)
     check_device(device)
     load_turbojpeg()
     check_exiftool()

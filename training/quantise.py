@@ -29,6 +29,9 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from training.pictures import CLASSES, TILES, Picture, read_pictures
 
+DEVICES = ("cpu", "openvino")
+"""What the copy is for: GPUs would undo the rounding, or refuse it, and run the rest on the processor."""
+
 TILES_SHOWN, OTHERS_SHOWN = 40, 20
 """Pictures from which the ranges are taken."""
 
@@ -117,7 +120,8 @@ def main() -> None:
         options.source / card["file"], file, typical(read_pictures(options.data, ("train",))), card["input"]["size"][0]
     )
     card["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
-    card["architecture"] += ", INT8"
+    card["architecture"] += ", pyramid and heads in INT8"
+    card["devices"] = list(DEVICES)
     (options.target / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     if (options.source / "README.md").exists():
         shutil.copy(options.source / "README.md", options.target)

@@ -56,6 +56,7 @@ class ModelCard:
         labels: what each score column stands for.
         curves: score calibration, one per column.
         nms_iou: overlap above which, inside one view, the lower-scored of two boxes of a class is dropped.
+        devices: those that it may run on, see `devices.DEVICES`; empty: all.
     """
 
     folder: Path
@@ -68,6 +69,19 @@ class ModelCard:
     labels: tuple[Label, ...]
     curves: tuple[ScoreCurve, ...]
     nms_iou: float
+    devices: tuple[str, ...] = ()
+
+    def check_made_for(self, device: str) -> None:
+        """Make sure that the model may run on a device.
+
+        Raises:
+            MissingDependency: it is made for others.
+        """
+        if self.devices and device not in self.devices:
+            raise MissingDependency(
+                f"the model {self.name} is made for {' and '.join(self.devices)}, not for {device}; "
+                "name another with --model (models/README.md says which is for GPUs)"
+            )
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -113,4 +127,5 @@ def _parse(folder: Path, card: dict[str, Any]) -> ModelCard:
         labels=labels,
         curves=tuple(ScoreCurve(tuple(curve["raw"]), tuple(curve["probability"])) for curve in curves),
         nms_iou=float(card["nms_iou"]),
+        devices=tuple(map(str, card.get("devices", ()))),
     )

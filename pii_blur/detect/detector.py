@@ -52,7 +52,9 @@ def load_detector(model: str | Path, device: str = DEFAULT_DEVICE, *, threads: i
         threads: how many threads will ask at once.
 
     Raises:
-        MissingDependency: it is not there, damaged, or not runnable here, or there is no such device.
+        MissingDependency: it is not there, damaged, not runnable here or not made for this device, or there is no such
+            device.
     """
     card = find_model(model)
+    card.check_made_for(device)
     return RetinaNet(card, open_session(card.file, device, threads=threads))

@@ -17,7 +17,8 @@ from pii_blur.detect.model_store import find_model, known_models, models_folder
 from pii_blur.detect.retinanet import suppress_repeats
 from pii_blur.errors import MissingDependency
 from pii_blur.labels import Label
-from pii_blur.settings import DEFAULT_MODEL
+from pii_blur.pipeline import check_tools
+from pii_blur.settings import DEFAULT_MODEL, Settings
 
 STATUS = Path("/proc/self/status")
 
@@ -113,6 +114,16 @@ def test_class_that_the_model_does_not_know_is_an_error(model: Path) -> None:
     detector = load_detector(model)
     with pytest.raises(MissingDependency, match="bus"):
         detector.detect(np.zeros((640, 640, 3), np.uint8), {Label.BUS: 0.4})
+
+
+def test_a_model_made_for_processors_runs_on_nothing_else(model: Path) -> None:
+    """A GPU's engine that cannot run part of a model runs that part elsewhere and says nothing."""
+    edit_card(model, devices=["cpu", "openvino"])
+    load_detector(model)
+    with pytest.raises(MissingDependency, match=r"made for cpu and openvino, not for cuda.*--model"):
+        load_detector(model, "cuda")
+    with pytest.raises(MissingDependency, match="not for tensorrt"):
+        check_tools(Settings(model=str(model)), device="tensorrt")
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="only Linux says how much memory a process has")
