@@ -1,10 +1,10 @@
-"""Fit what a score means: `python -m training.calibrate DATA MODEL_FOLDER`, written into the folder's `card.json`.
+"""Fit what a score means: `python -m training.calibrate DATA MODEL --labels labels.jsonl`, written into `card.json`.
 
 A detection of score s is right (overlap of half with an object of its group, people or vehicles, whether or not other
 detections have it too) with a probability that a monotone curve gives, one for each class, fitted by isotonic
-regression on the flat validation pictures: labelled by hand, and never seen by training. Each of their sets counts the
-same, whatever its size: one is a film of a motorway. (The held-out views of panoramas the seed model saw: they would
-flatter.)
+regression on pictures that training never saw: the flat validation pictures, labelled by hand, and the held-out views
+of panoramas, whose labels somebody looked at (`relabel`). Each set counts the same, whatever its size: one is a film of
+a motorway. (The seed model saw those panoramas, with other labels: a trace of that may be left, and flatter.)
 """
 
 from __future__ import annotations
@@ -67,11 +67,12 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("folder", type=Path, help="folder of the model")
+    parser.add_argument("folder", type=Path, metavar="MODEL", help="its folder")
+    parser.add_argument("--labels", type=Path, required=True, help="label file of training.relabel")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     predict = open_model(arguments.folder / "model.onnx")
-    pictures = read_pictures(arguments.data, ("val",))
+    pictures = read_pictures(arguments.data, ("val", "held_out"), arguments.labels)
     sizes = Counter(picture.origin for picture in pictures)
     judged = []
     for picture in pictures:
