@@ -94,6 +94,8 @@ def check_tools(settings: Settings, *, device: str = DEFAULT_DEVICE) -> str:
     check_device(device)
     load_turbojpeg()
     check_exiftool()
+    # Python settles on a temporary folder that has room. Later, with that full, it would look for left-overs elsewhere.
+    sweep()
     return card.sha256
 
 

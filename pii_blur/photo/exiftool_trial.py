@@ -15,6 +15,9 @@ log = logging.getLogger(__name__)
 _TRIALS = 2
 """One exiftool may be killed from outside, as a worker may."""
 
+_ROOM = 1 << 20
+"""Bytes that the temporary folder must have room for; metadata of photos seldom take more."""
+
 _OF_EXIFTOOL = frozenset({"exiftool", "metadata"})
 """Codes of failures that are the photo's fault only if exiftool works on other pictures."""
 
@@ -26,10 +29,13 @@ def try_out(exiftool: ExifTool) -> None:
 
     Raises:
         MissingDependency: it does not; then it is no photo's fault that exiftool failed on it.
+        CannotWrite: the temporary folder has no room for its files.
     """
     for number in range(_TRIALS):
         exiftool.close()
         try:
+            # A full disk is told from a broken program by what only has to be written there.
+            exiftool.read_tags(_grey_picture("JPEG") + bytes(_ROOM), ".jpg")
             for kind, suffix in (("JPEG", ".jpg"), ("PNG", ".png")):
                 edited = exiftool.edit(_grey_picture(kind), suffix, ["-XMP-PiiBlur:Regions=1"])
                 if exiftool.read_tags(edited, suffix).get("XMP-PiiBlur:Regions") != 1:
@@ -50,7 +56,7 @@ def try_out_after(failure: PhotoFailure, exiftool: ExifTool) -> None:
     A broken one would fail every photo there is, and use up the tries of all of them.
 
     Raises:
-        MissingDependency: see `try_out`.
+        MissingDependency, CannotWrite: see `try_out`.
     """
     if failure.code in _OF_EXIFTOOL:
         try_out(exiftool)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from pii_blur.mask import RIM
 from pii_blur.photo.exiftool import check_exiftool, open_exiftool
 from pii_blur.photo.photo import Photo
 from pii_blur.photo.read import read_photo
-from pii_blur.pipeline import Tools, blur_photo, find_regions, hide_regions
+from pii_blur.pipeline import Tools, blur_photo, check_tools, find_regions, hide_regions
 from pii_blur.results import Outcome, SideFiles
 from pii_blur.settings import Settings
 from pii_blur.sphere.extent import PanoExtent
@@ -138,6 +139,16 @@ def test_an_exiftool_that_breaks_under_way_stops_the_run_and_fails_no_photo(
     with open_exiftool() as broken, pytest.raises(MissingDependency, match="not even on a picture of our own"):
         blur_photo(panorama, target, Settings(), Tools(ColourDetector(), broken))
     assert not target.exists()
+
+
+def test_the_place_for_temporary_files_is_settled_before_the_first_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for the first time when it is full, Python names another, and what killed workers left is never found."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    check_tools(Settings())
+    assert tempfile.tempdir == str(tmp_path)
 
 
 def test_detections_let_a_photo_be_hidden_again_without_searching(panorama: Path, tmp_path: Path, tools: Tools) -> None:
