@@ -89,8 +89,10 @@ class Settings:
 
     def vouched(self) -> Claim | None:
         """Return what a photo says of itself after a search with them: nothing, if not all that was found is hidden."""
-        # PRIVACY: somebody may be seen in a zone that is kept; --trust-mark would never look there again.
-        return None if any(zone.action == "keep" for zone in self.zones) else self.claim()
+        # PRIVACY: somebody may be seen in a zone that is kept, or known in spite of a weak blur; --trust-mark would
+        # never look there again.
+        is_kept = any(zone.action == "keep" for zone in self.zones)
+        return self.claim() if self.strength.erases and not is_kept else None
 
     def digest(self) -> str:
         """Return a SHA-256 (hex) that changes whenever other pixels would be hidden, or in another way."""

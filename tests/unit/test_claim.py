@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pii_blur.labels import Label
+from pii_blur.obfuscate.obfuscator import Strength
 from pii_blur.photo.jpeg_segments import Segment
 from pii_blur.photo.metadata import MARK_NAMESPACE, claim_in, without_claim
 from pii_blur.settings import Settings
@@ -43,6 +44,13 @@ def test_where_something_found_may_be_seen_nothing_is_vouched_for() -> None:
     """In a zone that is kept; one that is hidden makes no difference."""
     assert Settings(zones=(Zone("keep", 0, -90, 40, 40),)).vouched() is None
     assert Settings(zones=(Zone("hide", 0, -90, 40, 40),)).vouched() == FULL
+
+
+def test_what_is_hidden_weakly_is_not_vouched_for() -> None:
+    """Else --trust-mark lets people through who were blurred so little that they can be recognised."""
+    assert Settings(strength=Strength(0.2, allow_weak=True)).vouched() is None
+    assert Settings(strength=Strength(kernel=(21, 2, 9), allow_weak=True)).vouched() is None
+    assert Settings(strength=Strength(2, allow_weak=True)).vouched() == FULL
 
 
 @given(st.dictionaries(st.sampled_from(list(Label)), st.floats(0.01, 1), min_size=1), st.sampled_from(list(PLANS)))
