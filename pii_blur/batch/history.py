@@ -94,11 +94,12 @@ def read_history(folder: Path) -> History:
 
 
 def parse_time(text: object) -> datetime | None:
-    """Return the moment of e.g. ``2026-11-21T17:30:52Z``, None if it is none."""
+    """Return the moment of e.g. ``2026-11-21T17:30:52Z``, None if it is none: also without a time zone."""
     try:
-        return datetime.fromisoformat(str(text)) if text else None
+        moment = datetime.fromisoformat(str(text)) if text else None
     except ValueError:
         return None
+    return moment if moment is not None and moment.tzinfo is not None else None
 
 
 def _records(file: Path, wanted: Container[int] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -125,7 +125,8 @@ def _silence(finished_at: datetime | None, ended: datetime | None, now: datetime
     if finished_at is None or (ended is not None and finished_at <= ended):
         return None
     silent_s = (now - finished_at).total_seconds()
-    return silent_s if silent_s <= LONGEST_SILENCE_S else None
+    # A time far ahead is that of a wrong clock, and says nothing.
+    return silent_s if abs(silent_s) <= LONGEST_SILENCE_S else None
 
 
 def _failures(history: History, last_run: dict[str, Any] | None, ended: datetime | None) -> tuple[Failure, ...]:

@@ -216,6 +216,23 @@ def test_a_later_run_that_takes_days_is_no_alert_either(output: Path, capsys: py
     assert status(output, capsys)[1]["is_in_progress"] is False
 
 
+def test_a_photo_of_a_time_to_come_keeps_no_alert_away(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the computer's clock was wrong for one photo, a run would else count as at work for years."""
+    write(output, ("a.jpg", DONE), finish=None)
+    let_pass(output, hours=-20_000)
+    code, document, _ = status(output, capsys, "--max-age", "26")
+    assert (code, document["is_in_progress"]) == (7, False)
+
+
+def test_a_time_without_a_zone_is_none(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever wrote that: how long ago it is nobody knows, and that is an alert, no traceback."""
+    write(output, ("a.jpg", DONE))
+    let_pass(output, hours=2)
+    file = output / ".pii-blur" / FILE_NAME
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"ended": "2026-01-01T00:00:00"}))
+    assert status(output, capsys, "--max-age", "26")[0] == 7
+
+
 def test_no_journal_is_a_usage_error(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A mistyped OUTPUT is not "all is well"."""
     assert cli.main(["status", str(output)]) == 2
