@@ -2,9 +2,9 @@
 
 A detection of score s is right (overlap of half with an object of its group, people or vehicles, whether or not other
 detections have it too) with a probability that a monotone curve gives, one for each class, fitted by isotonic
-regression on pictures that training never saw: the flat validation pictures, labelled by hand, and the held-out views
-of panoramas, whose labels somebody looked at (`relabel`). Each set counts the same, whatever its size: one is a film of
-a motorway. (The seed model saw those panoramas, with other labels: a trace of that may be left, and flatter.)
+regression on the flat validation pictures, labelled by hand, and on the held-out views of panoramas, whose labels were
+looked at (`relabel`). Training saw none of them; the seed that it started from saw those views, with other labels. Each
+set counts the same, whatever its size: one is a film of a motorway.
 """
 
 from __future__ import annotations

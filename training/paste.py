@@ -65,7 +65,7 @@ def find_pieces(pictures: list[Picture]) -> tuple[list[Piece], list[Piece]]:
 
 
 def paste(rng: np.random.Generator, sample: Sample, people: list[Piece], vehicles: list[Piece], count: int) -> Sample:
-    """Return the tile with up to `count` pieces pasted some of them decoys: most at the middle height, some close."""
+    """Return the tile with up to `count` pieces pasted into it, most at the middle height, some close, some decoys."""
     pixels, boxes, classes = sample.pixels.copy(), sample.boxes, sample.classes
     for _ in range(count):
         pieces = people if rng.random() < 0.7 else vehicles

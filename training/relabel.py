@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from training.verdicts import apply, read_verdicts
+from training.verdicts import apply, check_labels, read_verdicts
 
 
 def main() -> None:
@@ -15,9 +15,12 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with labels.jsonl")
     parser.add_argument("labels", type=Path, help="label file to write")
     arguments = parser.parse_args()
-    verdicts = read_verdicts()
-    lines = [json.loads(line) for line in (arguments.data / "labels.jsonl").read_text(encoding="utf-8").splitlines()]
-    lines = [apply(line, verdicts.get(Path(line["file"]).stem, {})) for line in lines]
+    source = (arguments.data / "labels.jsonl").read_bytes()
+    check_labels(source)
+    verdicts, lines = read_verdicts(), []
+    for line in map(json.loads, source.decode().splitlines()):
+        verdict = verdicts.get(Path(line["file"]).stem)
+        lines.append(line if verdict is None else apply(line, verdict))
     arguments.labels.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 

@@ -1,7 +1,8 @@
 """Measure a model on labelled pictures: `python -m training.validate DATA MODEL [--split val]`.
 
-`val` are flat street pictures, labelled by hand; `held_out` are tiles of panoramas that training never sees, labelled
-by a detector, so that their figures compare models but are no truth. MODEL is a checkpoint (.pth) or a model (.onnx).
+`val` are flat street pictures, labelled by hand; `held_out` are tiles of panoramas that training never sees, whose
+labels are good enough to judge by as `training.relabel` mends them (`--labels`) only. MODEL is a checkpoint (.pth) or a
+model (.onnx).
 """
 
 from __future__ import annotations

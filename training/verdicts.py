@@ -8,6 +8,7 @@ people close to the camera.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -37,17 +38,22 @@ def read_verdicts(file: Path = VERDICTS) -> dict[str, dict[str, Any]]:
     return tiles
 
 
-def apply(line: dict[str, Any], verdict: dict[str, Any]) -> dict[str, Any]:
-    """Return a line of the label file as the verdict on its tile wants it.
+def check_labels(labels: bytes, file: Path = VERDICTS) -> None:
+    """Make sure that the verdicts are on these labels, for they name them by number.
 
     Raises:
-        IndexError: the verdict is on other labels than these.
+        ValueError: they are on others.
     """
-    numbers = [*verdict.get("wrong", []), *verdict.get("unsure", [])]
-    if max(numbers, default=-1) >= len(line["boxes"]):
-        raise IndexError(f"the verdict on {line['file']} names label {max(numbers)} of {len(line['boxes'])}")
+    meant = json.loads(file.read_text(encoding="utf-8"))["labels_sha256"]
+    if hashlib.sha256(labels).hexdigest() != meant:
+        raise ValueError(f"{file.name} is about a labels.jsonl with the SHA-256 {meant}, not about this one")
+
+
+def apply(line: dict[str, Any], verdict: dict[str, Any]) -> dict[str, Any]:
+    """Return a line of the label file as the verdict on its tile wants it."""
+    not_learnt = {*verdict.get("wrong", []), *verdict.get("unsure", [])}
     boxes = list(verdict.get("drawn", []))
-    boxes += [box for number, box in enumerate(line["boxes"]) if number not in numbers]
+    boxes += [box for number, box in enumerate(line["boxes"]) if number not in not_learnt]
     settled = set(verdict.get("nothing", []))
     for label, name in enumerate(CLASSES):
         for number in verdict.get(name, []):

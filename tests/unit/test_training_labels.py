@@ -17,7 +17,7 @@ from training.assign import BACKGROUND, LEFT_OUT, Anchors, assign
 from training.augment import Sample, quarter_turns, random_crop, spoil
 from training.paste import find_pieces, paste
 from training.pictures import CLASSES, Picture, held_out_panoramas, panorama_of, read_pictures
-from training.verdicts import apply, read_verdicts
+from training.verdicts import apply, check_labels, read_verdicts
 
 NO_BOXES = np.zeros((0, 4), np.float32)
 
@@ -223,13 +223,35 @@ def test_verdicts_say_what_is_learnt_what_is_background_and_what_is_left_out() -
     chair, person, shifted = [10, 10, 60, 90, 0], [100, 10, 140, 90, 0], [200, 100, 300, 300, 0]
     unseen, wall, speck = [350, 20, 400, 120], [10, 300, 60, 400], [470, 470, 478, 478]
     line = {"file": "tile_001_00.webp", "boxes": [chair, person, shifted], "ignore": [unseen, wall, speck]}
-    assert apply(line, {}) == line
     verdict = {"wrong": [0], "unsure": [2], "car": [0], "nothing": [1], "drawn": [[400, 300, 470, 470, 0]]}
     after = apply(line, verdict)
     assert after["boxes"] == [[400, 300, 470, 470, 0], person, [*unseen, 1]]
     assert after["ignore"] == [shifted[:4], speck]
-    with pytest.raises(IndexError, match="tile_001_00"):
-        apply(line, {"wrong": [3]})
+
+
+def test_verdicts_on_other_labels_are_refused() -> None:
+    """They name boxes by number: on other labels they would call people chairs and chairs people."""
+    with pytest.raises(ValueError, match="is about a labels"):
+        check_labels(b"{}")
+
+
+def test_the_verdicts_fit_the_labels(shared: Path) -> None:
+    """Each number names a box that is there, and nothing drawn reaches out of its tile."""
+    source = (shared / "train" / "labels.jsonl").read_bytes()
+    check_labels(source)
+    lines = {Path(line["file"]).stem: line for line in map(json.loads, source.decode().splitlines())}
+    for name, verdict in read_verdicts().items():
+        line = lines[name]
+        for kind, of in (
+            ("wrong", "boxes"),
+            ("unsure", "boxes"),
+            *[(kind, "ignore") for kind in (*CLASSES, "nothing")],
+        ):
+            assert all(0 <= number < len(line[of]) for number in verdict.get(kind, [])), name
+        for box in (*verdict.get("drawn", []), *verdict.get("doubt", [])):
+            assert min(box[:4]) >= 0, name
+            assert max(box[0], box[2]) <= line["width"], name
+            assert max(box[1], box[3]) <= line["height"], name
 
 
 def test_an_object_drawn_anew_replaces_the_bad_boxes_on_it() -> None:

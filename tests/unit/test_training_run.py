@@ -20,7 +20,7 @@ from PIL import Image
 torch = pytest.importorskip("torch", reason="training needs torch: training/requirements.txt")
 
 from pii_blur.detect.card import read_card  # noqa: E402
-from training.anchors import anchor_grid  # noqa: E402
+from training.anchors import STRIDES, anchor_grid  # noqa: E402
 from training.assign import LEFT_OUT, Anchors, assign  # noqa: E402
 from training.loss import detection_loss  # noqa: E402
 from training.network import Deployed, Network, load_weights  # noqa: E402
@@ -98,8 +98,18 @@ def test_the_model_file_is_the_network(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     export = importlib.import_module("training.export")
     export.write_onnx(Network(), tmp_path / "model.onnx")
-    operations = {node.op_type for node in importlib.import_module("onnx").load(tmp_path / "model.onnx").graph.node}
+    model = importlib.import_module("onnx").load(tmp_path / "model.onnx")
+    operations = [node.op_type for node in model.graph.node]
     assert "Pad" not in operations, "a padding of its own makes the network a third slower"
+    prepared = tmp_path / "prepared.onnx"
+    importlib.import_module("onnxruntime.quantization.shape_inference").quant_pre_process(
+        tmp_path / "model.onnx", prepared, skip_symbolic_shape=True
+    )
+    model = importlib.import_module("onnx").load(prepared)
+    stay_float = importlib.import_module("training.quantise").float_layers(model)
+    backbone = sum(name.startswith("f.") and tensor.ndim == 4 for name, tensor in Network().state_dict().items())
+    last = 2 * len(STRIDES)  # of scores and of boxes, once a level
+    assert len(stay_float) == backbone + last, "the backbone does not bear rounding"
     export.write_card(tmp_path, "trial", "1", 7)
     card = read_card(tmp_path)
     assert (card.name, card.size) == ("trial", 640)
