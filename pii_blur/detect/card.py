@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pii_blur.detect.devices import DEVICES
 from pii_blur.errors import MissingDependency
 from pii_blur.labels import Label
 
@@ -115,6 +116,9 @@ def _parse(folder: Path, card: dict[str, Any]) -> ModelCard:
     labels = tuple(Label.from_word(word) for word in card["classes"])
     if len(set(labels)) != len(labels):
         raise ValueError("a class stands twice")
+    devices = card.get("devices", [])
+    if not isinstance(devices, list) or not set(devices) <= set(DEVICES):
+        raise ValueError(f"devices must be a list of some of {', '.join(DEVICES)}")
     curves = (card["calibration"][word] for word in card["classes"])
     return ModelCard(
         folder=folder,
@@ -127,5 +131,5 @@ def _parse(folder: Path, card: dict[str, Any]) -> ModelCard:
         labels=labels,
         curves=tuple(ScoreCurve(tuple(curve["raw"]), tuple(curve["probability"])) for curve in curves),
         nms_iou=float(card["nms_iou"]),
-        devices=tuple(map(str, card.get("devices", ()))),
+        devices=tuple(devices),
     )

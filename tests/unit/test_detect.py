@@ -74,6 +74,8 @@ def test_file_that_is_no_model_is_refused_before_the_first_photo(model: Path) ->
         {"file": "../other/model.onnx"},
         {"nms_iou": 0},
         {"calibration": {}},
+        {"devices": "cpu"},
+        {"devices": ["cpu", "gpu"]},
         {"input": {"dtype": "float32", "layout": "NHWC", "colour": "RGB", "size": [640, 640]}},
     ],
 )
