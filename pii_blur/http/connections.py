@@ -28,6 +28,9 @@ LOOK_S = 5.0
 SPARE = 200
 """Connections beside two for each photo that may be in the house: far below what a process may open by default."""
 
+WARN_S = 60.0
+"""How often it is said that connections are refused: a flood of them must not fill the log as well."""
+
 HEADER_BYTES = 16 << 10
 """Most of a request before its body."""
 
@@ -37,6 +40,7 @@ class BoundedConnection(H11Protocol):
 
     most = SPARE
     transfer_s = math.inf
+    warned_at = -math.inf  # of all connections of a class together
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -48,7 +52,7 @@ class BoundedConnection(H11Protocol):
         """Take a connection, unless there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.most:
-            log.warning("a connection was refused: %d are open already", self.most)
+            self._warn()
             transport.abort()
             return
         self._since = self.loop.time()
@@ -59,6 +63,12 @@ class BoundedConnection(H11Protocol):
         if self._looking is not None:
             self._looking.cancel()
         super().connection_lost(exc)
+
+    def _warn(self) -> None:
+        """Say that a connection is refused, unless that was said just now."""
+        if self.loop.time() - type(self).warned_at > WARN_S:
+            type(self).warned_at = self.loop.time()
+            log.warning("connections are refused: %d are open already; said once in %.0f s", self.most, WARN_S)
 
     def _look(self) -> None:
         """End the connection if what it waits for has taken too long."""
