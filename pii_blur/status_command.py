@@ -133,7 +133,10 @@ def _last_run(status: Status) -> str:
     counts = ", ".join(f"{word} {photos[word.replace(' ', '_')]}" for word in WORDS.values())
     speed = f", {status.photos_per_second:.2g} photos/s" if status.photos_per_second else ""
     error = f"; {last['error']}" if last["error"] else ""
-    ended = f"last run ended {_ago(status.age_s)} ago{overdue}, exit code {last['exit_code']}{error}: {counts}{speed}"
+    when = f"{_ago(status.age_s)} ago"
+    if status.is_clock_wrong:
+        when = f"in the future, {last['ended']}, by a clock that was wrong then or is now"
+    ended = f"last run ended {when}{overdue}, exit code {last['exit_code']}{error}: {counts}{speed}"
     return f"{ended}; {seen}" if seen else ended
 
 

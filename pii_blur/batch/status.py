@@ -19,6 +19,9 @@ SCHEMA = 1
 LONGEST_SILENCE_S = TRIES * PATIENCE_S
 """Seconds that one photo may take: a run that has finished none for longer is not at work any more."""
 
+CLOCKS_DIFFER_S = 86400.0
+"""A last run that ended later than that after now says nothing: one of the two clocks was wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -28,9 +31,9 @@ class Status:
         history: from the journal.
         last_run: what `write_last_run` wrote, None if no run has ended yet.
         failures: photos that failed when they were last tried.
-        age_s: seconds since the last run ended, None if none has.
+        age_s: seconds since the last run ended, None if none has; negative where it ended in the future.
         silent_s: seconds since a later run finished a photo, None if there is none, or none that is at work.
-        is_overdue: whether no run has ended, and none been at work, for longer than may be.
+        is_overdue: whether no run has ended, and none been at work, for longer than may be, or nobody can know.
     """
 
     history: History
@@ -49,6 +52,11 @@ class Status:
         if stopped not in (ExitCode.OK, ExitCode.SOME_PHOTOS_FAILED):
             return stopped
         return ExitCode.SOME_PHOTOS_FAILED if self.failures or stopped else ExitCode.OK
+
+    @property
+    def is_clock_wrong(self) -> bool:
+        """Whether the last run ended so far in the future that its time says nothing."""
+        return self.age_s is not None and self.age_s < -CLOCKS_DIFFER_S
 
     @property
     def kept(self) -> list[dict[str, str]]:
@@ -109,8 +117,10 @@ def read_status(folder: Path, *, max_age_s: float | None = None, now: datetime |
     ended = parse_time(last_run["ended"]) if last_run else None
     now = now or datetime.now(UTC)
     age_s = (now - ended).total_seconds() if ended else None
+    if age_s is not None and age_s < -CLOCKS_DIFFER_S:
+        ended = None  # it would keep the alert away until that time comes: for decades, perhaps
     silent_s = _silence(history.finished_at, ended, now)
-    ages = [age for age in (age_s, silent_s) if age is not None]
+    ages = [age for age in (age_s if ended else None, silent_s) if age is not None]
     is_overdue = max_age_s is not None and min(ages, default=math.inf) > max_age_s
     return Status(history, last_run, _failures(history, last_run, ended), age_s, silent_s, is_overdue)
 

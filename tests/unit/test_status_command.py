@@ -358,9 +358,27 @@ def test_lines_of_earlier_versions_count_too(output: Path) -> None:
     assert read_status(output / ".pii-blur").exit_code == 0
 
 
-def test_a_clock_that_was_set_back_is_no_reason_to_fail(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The last run may lie in the future then."""
-    write(output, ("a.jpg", DONE))
+def ended(output: Path, moment: datetime) -> None:
+    """Let the last run have ended at another time."""
     file = output / ".pii-blur" / FILE_NAME
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"ended": "2100-01-01T00:00:00Z"}))
-    assert status(output, capsys, "--max-age", "1")[0] == 0
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"ended": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}))
+
+
+def test_a_clock_that_was_set_back_is_no_reason_to_fail(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last run may lie in the near future then."""
+    write(output, ("a.jpg", DONE))
+    ended(output, datetime.now(UTC) + timedelta(hours=23))
+    assert status(output, capsys, "--max-age", "1")[0] == ExitCode.OK
+
+
+def test_a_wrong_clock_keeps_no_alert_away(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else nobody hears for decades that nothing is done any more; a run that is at work is seen all the same."""
+    write(output, ("a.jpg", DONE))
+    ended(output, datetime(2100, 1, 1, tzinfo=UTC))
+    assert status(output, capsys, "--max-age", "1")[0] == ExitCode.OK  # a photo was finished just now
+    journal = output / ".pii-blur" / "journal.jsonl"
+    journal.write_text(re.sub(r'"time":"[^"]*",', "", journal.read_text()))
+    code, _, text = status(output, capsys, "--max-age", "1")
+    assert code == ExitCode.OVERDUE
+    assert "ended in the future, 2100-01-01T00:00:00Z, by a clock that was wrong" in text
+    assert "OVERDUE" in text
