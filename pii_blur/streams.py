@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -70,7 +71,22 @@ def until_cut_off(command: Callable[[], int]) -> int:
                 if sys.stdout is not None:
                     sys.stdout.flush()  # also what --help leaves behind with its SystemExit
         except BrokenPipeError:
+            if not _is_cut_off(sys.stdout):
+                raise  # the pipe of a worker, or the like: that is no end to be quiet about
             return ExitCode.CUT_OFF
+
+
+def _is_cut_off(stream: TextIO | None) -> bool:
+    """Return whether nobody reads any more what is written to the pipe of `stream`."""
+    try:
+        descriptor = stream.fileno() if stream is not None else -1
+    except (OSError, ValueError):
+        return False
+    if descriptor < 0 or not hasattr(select, "poll"):
+        return False  # on Windows a broken pipe of stdout is another error
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _drop(stream: TextIO) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pii_blur.errors import ExitCode
-from pii_blur.streams import dropped_when_cut_off
+from pii_blur.streams import dropped_when_cut_off, until_cut_off
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="pipes break in another way there")
 
@@ -43,6 +43,18 @@ def test_commands_that_print_end_quietly_when_cut_off(words: tuple[str, ...], tm
         os.close(pipe)
     assert ended.returncode == ExitCode.CUT_OFF
     assert not [line for line in ended.stderr.splitlines() if not line.startswith("not set, but needed")]
+
+
+@POSIX
+def test_the_broken_pipe_of_a_worker_is_no_quiet_end() -> None:
+    """A service that lost one would else be gone without a word, with the exit code of `| head`."""
+
+    def ask_worker() -> int:
+        with os.fdopen(broken_pipe(), "wb", buffering=0) as pipe:
+            return pipe.write(b"do a.jpg")
+
+    with pytest.raises(BrokenPipeError):
+        until_cut_off(ask_worker)
 
 
 @POSIX
