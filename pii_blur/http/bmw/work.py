@@ -16,6 +16,7 @@ from pii_blur.http.bmw.server import open_client
 from pii_blur.http.bmw.techniques import load_techniques, look_of
 from pii_blur.http.bmw.wishes import BUILT_IN, Wish
 from pii_blur.labels import Label
+from pii_blur.photo.exiftool_trial import try_out_after
 from pii_blur.photo.metadata import Mark
 from pii_blur.photo.read import read_photo
 from pii_blur.photo.write import copy_clean, write_photo
@@ -58,6 +59,7 @@ class AnonymiseWork:
                 return self._do(job, tools, client, laps)
         except PhotoFailure as failure:
             failure.stage = failure.stage or laps.stage
+            try_out_after(failure, tools.exiftool)
             error = PhotoError.from_failure(failure)
         except RunFailure:
             raise
