@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 from pii_blur.http.bmw.pictures import parts, read_masks
 from pii_blur.http.bmw.server import InferenceServer, ServerFailure, open_client
 from tests import inference_server as remote
+from tests.patience import ends
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,29 @@ def test_a_server_that_drips_is_given_up(state: remote.InferenceServer, server: 
             server.models()
     finally:
         is_given_up.set()
+
+
+def test_a_server_whose_headers_drip_is_given_up() -> None:
+    """However long each byte keeps the connection from being silent: threads and photos would wait for hours."""
+    is_given_up = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(ConnectionError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-")
+            while not is_given_up.wait(0.05):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, open_client() as client:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        try:
+            with ends(), pytest.raises(ServerFailure, match="not finished"):
+                InferenceServer(address, client, timeout_s=0.5).models()
+        finally:
+            is_given_up.set()
+            thread.join()
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import httpx
-
 from pii_blur.http.bmw.addresses import normal_address
 from pii_blur.http.bmw.configuration import Configuration, SensitiveInfo
 from pii_blur.http.bmw.refusal import Mistakes
-from pii_blur.http.bmw.server import QUESTION_TIMEOUT_S, InferenceServer, ServerFailure
+from pii_blur.http.bmw.server import QUESTION_TIMEOUT_S, Client, InferenceServer, ServerFailure
 from pii_blur.http.bmw.techniques import Technique, look_of, names_for
 from pii_blur.http.bmw.wishes import BUILT_IN, Model, Wish
 
@@ -29,7 +27,7 @@ class Catalogue:
         built_in: Model,
         addresses: Sequence[str],
         techniques: Mapping[str, Technique],
-        client: httpx.Client,
+        client: Client,
         *,
         allow_weak: bool = False,
     ) -> None:

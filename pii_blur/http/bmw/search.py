@@ -12,14 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import httpx
 import numpy as np
 from numpy.typing import NDArray
 
 from pii_blur.detect.detections import Detections
 from pii_blur.http.bmw.pictures import Part, parts, read_masks, to_png
 from pii_blur.http.bmw.segments import draw_part, quad_of
-from pii_blur.http.bmw.server import Box, InferenceServer
+from pii_blur.http.bmw.server import Box, Client, InferenceServer
 from pii_blur.http.bmw.turns import turn
 from pii_blur.http.bmw.wishes import BUILT_IN, Model, Wish
 from pii_blur.labels import Label
@@ -62,7 +61,7 @@ def find_all(
     wishes: Sequence[Wish],
     settings: Settings,
     tools: Tools,
-    client: httpx.Client,
+    client: Client,
     *,
     search_s: float,
     folder: Path,

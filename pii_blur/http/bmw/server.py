@@ -10,11 +10,15 @@ import json
 import math
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import anyio
 import httpx
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from pii_blur.errors import PhotoFailure
 
@@ -47,15 +51,35 @@ class ServerFailure(PhotoFailure):
         super().__init__(message, "inference_server")
 
 
-def open_client() -> httpx.Client:
-    """Return a client, to be closed, that goes where it is sent and nowhere else: no redirects, no proxies."""
-    return httpx.Client(
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Asks in an event loop of its own: httpx alone bounds each silence, and not an answer that drips.
+
+    Attributes:
+        portal: to the loop; several threads may use it at once.
+        http: belongs to the loop.
+    """
+
+    portal: BlockingPortal
+    http: httpx.AsyncClient
+
+
+@contextmanager
+def open_client() -> Iterator[Client]:
+    """Yield a client that goes where it is sent and nowhere else: no redirects, no proxies."""
+    http = httpx.AsyncClient(
         verify=_certificates(),
         follow_redirects=False,
         trust_env=False,
         limits=httpx.Limits(keepalive_expiry=_KEPT_OPEN_S),
         headers={"accept-encoding": "identity"},
+        timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
     )
+    with start_blocking_portal() as portal:
+        try:
+            yield Client(portal, http)
+        finally:
+            portal.call(http.aclose)
 
 
 @functools.cache
@@ -68,7 +92,7 @@ class InferenceServer:
     """One server; several threads may ask at once."""
 
     def __init__(
-        self, address: str, client: httpx.Client, *, timeout_s: float = ANSWER_TIMEOUT_S, end: float = math.inf
+        self, address: str, client: Client, *, timeout_s: float = ANSWER_TIMEOUT_S, end: float = math.inf
     ) -> None:
         """Take one that the operator allowed.
 
@@ -138,30 +162,33 @@ class InferenceServer:
         return answer["data"]
 
     def _ask(self, path: str, png: bytes | None, most: int) -> bytes:
-        files = None if png is None else {"input_data": ("view.png", png, "image/png")}
         wait_s = min(self._timeout_s, self._end - time.monotonic())
         if wait_s <= 0:
             raise self.wrong(f"was not asked for {path}: there was no time left")
-        timeout = httpx.Timeout(wait_s, connect=min(wait_s, CONNECT_TIMEOUT_S))
-        method = "GET" if png is None else "POST"
-        request = self._client.build_request(method, self.address + path, files=files, timeout=timeout)
-        end = time.monotonic() + wait_s
-        answer = bytearray()
         try:
-            response = self._client.send(request, stream=True)
-            try:
+            return self._client.portal.call(self._exchange, path, png, most, wait_s)
+        except TimeoutError as error:
+            raise self.wrong(f"has not finished its answer to {path} after {wait_s:.0f} s") from error
+        except httpx.HTTPError as error:
+            raise self.wrong(f"does not answer {path} ({type(error).__name__})") from error
+
+    async def _exchange(self, path: str, png: bytes | None, most: int, wait_s: float) -> bytes:
+        """Return the body of an answer.
+
+        Raises:
+            TimeoutError: its last byte has not come within `wait_s`, counted from before the connection.
+            httpx.HTTPError: there is none.
+        """
+        files = None if png is None else {"input_data": ("view.png", png, "image/png")}
+        method, answer = "GET" if png is None else "POST", bytearray()
+        with anyio.fail_after(wait_s):
+            async with self._client.http.stream(method, self.address + path, files=files) as response:
                 if response.status_code != 200 or "content-encoding" in response.headers:
                     raise self.wrong(f"answers {path} with status {response.status_code}")
-                for part in response.iter_raw():  # as it comes: parts of a set size would be waited for
+                async for part in response.aiter_raw():  # as it comes: parts of a set size would be waited for
                     answer += part
                     if len(answer) > most:
                         raise self.wrong(f"answers {path} with more than {most >> 20} MiB")
-                    if time.monotonic() > end:
-                        raise self.wrong(f"has not finished its answer to {path} after {wait_s:.0f} s")
-            finally:
-                response.close()
-        except httpx.HTTPError as error:
-            raise self.wrong(f"does not answer {path} ({type(error).__name__})") from error
         return bytes(answer)
 
     def _names(self, value: Any, what: str) -> list[str]:

@@ -7,12 +7,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import httpx
-
 from pii_blur.errors import PhotoFailure, RunFailure
 from pii_blur.http.bmw.hide import hide_finds
 from pii_blur.http.bmw.search import Find, find_all
-from pii_blur.http.bmw.server import open_client
+from pii_blur.http.bmw.server import Client, open_client
 from pii_blur.http.bmw.techniques import load_techniques, look_of
 from pii_blur.http.bmw.wishes import BUILT_IN, Wish
 from pii_blur.labels import Label
@@ -69,7 +67,7 @@ class AnonymiseWork:
             error = PhotoError("internal", message, laps.stage)
         return PhotoResult(job.key, Outcome.FAILED, error=error, seconds=laps.seconds)
 
-    def _do(self, job: Job, tools: Tools, client: httpx.Client, laps: _Laps) -> PhotoResult:
+    def _do(self, job: Job, tools: Tools, client: Client, laps: _Laps) -> PhotoResult:
         laps.start("read")
         photo = read_photo(job.source, max_pixels=self.max_pixels)
         assert photo.facts is not None
