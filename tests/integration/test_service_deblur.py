@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pii_blur.errors import CannotWrite
+from pii_blur.errors import AlreadyRunning, CannotWrite
 from pii_blur.http.panoramax import contract
 from pii_blur.http.panoramax.vault import Vault
 from pii_blur.photo.metadata import claim_in
@@ -46,7 +46,7 @@ def test_nothing_is_kept_unless_both_want_it(keeper: tuple[Caller, Path], photo:
         assert "salt" not in json.loads(answer.headers["x-sgblur"])
         refused = other("POST", "/deblur/", params={"idx": 0, "salt": "x"}, files={"picture": photo})
         assert (refused.status_code, refused.json()["code"]) == (403, "nothing_kept")
-    assert [file.name for file in folder.iterdir()] == ["secret"]
+    assert {file.name for file in folder.iterdir()} == {"secret", "lock"}
     sure = service.blur(photo, params={"keep": "1"})
     about = json.loads(sure.headers["x-sgblur"])
     assert about["info"][0]["confidence"] >= 0.5
@@ -91,7 +91,9 @@ def test_entries_expire_and_need_both_halves(tmp_path: Path, monkeypatch: pytest
     """After its time an entry can neither be read nor is it there; a folder from elsewhere is of no use."""
     vault = Vault(tmp_path / "keep", hours=1)
     blurring_id = vault.put(b"a part")
-    assert Vault(tmp_path / "keep", hours=1).get(blurring_id) == b"a part"
+    vault.close()
+    vault = Vault(tmp_path / "keep", hours=1)
+    assert vault.get(blurring_id) == b"a part"
     (file,) = (tmp_path / "keep").glob("*.kept")
     assert b"a part" not in file.read_bytes()
     copy = Vault(tmp_path / "copy", hours=1)
@@ -109,6 +111,7 @@ def test_entries_go_though_nobody_posts_a_photo_any_more(tmp_path: Path, monkeyp
     """Deleted when their time is over, not when the next one comes."""
     monkeypatch.setattr(contract, "SWEEP_S", 0.1)
     vault = Vault(tmp_path, hours=1)
+    vault.close()
     with running(keep_folder=tmp_path):
         vault.put(b"a part")
         (file,) = tmp_path.glob("*.kept")
@@ -122,12 +125,28 @@ def test_entries_go_though_nobody_posts_a_photo_any_more(tmp_path: Path, monkeyp
 
 def test_what_a_killed_service_had_begun_to_write_goes_at_the_next_start(tmp_path: Path) -> None:
     """Else it outlives its time: sweeps know it by no name."""
-    blurring_id = Vault(tmp_path, hours=1).put(b"a part")
+    killed = Vault(tmp_path, hours=1)
+    blurring_id = killed.put(b"a part")
+    killed.close()
     unfinished = tmp_path / f"{TEMPORARY_PREFIX}0123456789abcdef{TEMPORARY_SUFFIX}"
     unfinished.write_bytes(b"half of a par")
     vault = Vault(tmp_path, hours=1)
     assert not unfinished.exists()
     assert vault.get(blurring_id) == b"a part"
+
+
+def test_a_second_service_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    """It would take for left behind, and delete, what the first is just writing; the next after it is welcome."""
+    first = Vault(tmp_path, hours=1)
+    unfinished = tmp_path / f"{TEMPORARY_PREFIX}0123456789abcdef{TEMPORARY_SUFFIX}"
+    unfinished.write_bytes(b"half of a par")
+    with pytest.raises(AlreadyRunning, match=f"--keep: another service .*{tmp_path}"):
+        Vault(tmp_path, hours=1)
+    assert unfinished.exists()
+    first.close()
+    for _ in range(2):
+        with running(keep_folder=tmp_path):
+            assert not unfinished.exists()
 
 
 def test_a_folder_that_cannot_be_used_is_an_error_at_the_start(tmp_path: Path) -> None:

@@ -46,8 +46,9 @@ def make_router(service: Service) -> APIRouter:
     async def lifespan(_: APIRouter) -> AsyncIterator[None]:
         sweeping = asyncio.create_task(_sweep_for_ever(vault)) if vault is not None else None
         yield
-        if sweeping is not None:
+        if vault is not None and sweeping is not None:
             sweeping.cancel()
+            vault.close()
 
     router = APIRouter(route_class=service.photo_route, tags=["Panoramax"])
     pages = APIRouter(tags=["Panoramax"], lifespan=lifespan)

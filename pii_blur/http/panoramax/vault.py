@@ -13,6 +13,7 @@ import os
 import secrets
 import struct
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -20,7 +21,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from pii_blur.errors import CannotWrite
+from pii_blur.batch.lock import hold_lock
+from pii_blur.errors import AlreadyRunning, CannotWrite
 from pii_blur.photo.publish import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, publish
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ class Vault:
     """Encrypted entries in a folder, one file each."""
 
     def __init__(self, folder: Path, hours: float) -> None:
-        """Open it, or make it.
+        """Open it, or make it; it belongs to this object until `close`.
 
         Args:
             folder: mode 0700; belongs to the service alone.
@@ -43,16 +45,27 @@ class Vault:
 
         Raises:
             CannotWrite: the folder cannot be used.
+            AlreadyRunning: another service uses it.
         """
         self._folder, self._seconds = folder, hours * 3600
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            folder.chmod(0o700)
-            self._secret = self._read_or_make_secret()
-        except OSError as error:
-            raise CannotWrite(f"--keep: '{folder}' cannot be used: {error.strerror}") from error
-        self._sweep_unfinished()
-        self.sweep()
+        with ExitStack() as held:
+            try:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                folder.chmod(0o700)
+                held.enter_context(hold_lock(folder))
+                self._secret = self._read_or_make_secret()
+            except OSError as error:
+                raise CannotWrite(f"--keep: '{folder}' cannot be used: {error.strerror}") from error
+            except AlreadyRunning as error:
+                remedy = "stop it first, or name another folder"
+                raise AlreadyRunning(f"--keep: another service keeps its parts in '{folder}'; {remedy}") from error
+            self._sweep_unfinished()
+            self.sweep()
+            self._held = held.pop_all()
+
+    def close(self) -> None:
+        """Leave the folder to the next service."""
+        self._held.close()
 
     def put(self, data: bytes) -> str:
         """Keep an entry and return the `blurring_id` without which nobody can read it.
