@@ -85,7 +85,8 @@ class Settings:
 
     def claim(self) -> Claim:
         """Return what these settings look for."""
-        return Claim.of(((label.word, self.threshold(label)) for label in self.labels), self.views)
+        scores = ((label.word, self.threshold(label)) for label in self.labels)
+        return Claim.of(scores, self.views, self.grow, second_look=self.second_look)
 
     def vouched(self) -> Claim | None:
         """Return what a photo says of itself after a search with them: nothing, if not all that was found is hidden."""

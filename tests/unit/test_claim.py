@@ -33,11 +33,15 @@ def block(*texts: str) -> bytes:
         (Settings(thresholds=((Label.PERSON, 0.6),)), False),
         (Settings(thresholds=((Label.PERSON, 0.1),)), True),
         (Settings(views="fast"), False),
+        (Settings(grow=1.1), False),
+        (Settings(grow=1.5), True),
+        (Settings(second_look=False), False),
     ],
 )
 def test_less_than_is_wanted_is_not_enough(settings: Settings, is_enough: bool) -> None:
-    """Neither fewer classes nor a higher score, of all or of one, nor fewer views."""
+    """Neither fewer classes nor a higher score, of all or of one, nor fewer views, a smaller margin or one look."""
     assert settings.claim().covers(FULL) is is_enough
+    assert settings.claim().covers(settings.claim())
 
 
 def test_where_something_found_may_be_seen_nothing_is_vouched_for() -> None:
@@ -53,10 +57,19 @@ def test_what_is_hidden_weakly_is_not_vouched_for() -> None:
     assert Settings(strength=Strength(2, allow_weak=True)).vouched() == FULL
 
 
-@given(st.dictionaries(st.sampled_from(list(Label)), st.floats(0.01, 1), min_size=1), st.sampled_from(list(PLANS)))
-def test_a_claim_comes_back_as_it_was_written(scores: dict[Label, float], views: str) -> None:
+@given(
+    st.dictionaries(st.sampled_from(list(Label)), st.floats(0.01, 1), min_size=1),
+    st.sampled_from(list(PLANS)),
+    st.floats(1, 3),
+    st.booleans(),
+)
+def test_a_claim_comes_back_as_it_was_written(
+    scores: dict[Label, float], views: str, grow: float, second_look: bool
+) -> None:
     """Whatever the settings: else a run would not believe its own results."""
-    claim = Settings(labels=tuple(scores), thresholds=tuple(scores.items()), views=views).claim()
+    claim = Settings(
+        labels=tuple(scores), thresholds=tuple(scores.items()), views=views, grow=grow, second_look=second_look
+    ).claim()
     assert claim_in([block(str(claim))]) == claim
     assert claim.covers(claim)
 
@@ -68,14 +81,18 @@ def test_a_claim_comes_back_as_it_was_written(scores: dict[Label, float], views:
         [b"<x xmlns:PiiBlur='" + MARK_NAMESPACE + b"'/>"],
         [block(str(FULL)).replace(MARK_NAMESPACE, b"https://other.example/")],
         [block("")],
-        [block("person 40; views closest")],
-        [block("person 40, ; views balanced")],
-        [block("person -40; views balanced")],
-        [block("person; views balanced")],
+        [block("person 40; views closest; grow 1.15; looks 2")],
+        [block("person 40, ; views balanced; grow 1.15; looks 2")],
+        [block("person -40; views balanced; grow 1.15; looks 2")],
+        [block("person; views balanced; grow 1.15; looks 2")],
         [block("person 40")],
-        [block(str(FULL), "bus 40; views balanced")],
-        [block(str(FULL)), block("bus 40; views balanced")],
-        [block("persön 40; views balanced")],
+        [block("person 40; views balanced")],
+        [block("person 40; views balanced; grow 1.15; looks 3")],
+        [block("person 40; views balanced; grow ; looks 2")],
+        [block("person 40; views balanced; grow 1.15; looks 2;")],
+        [block(str(FULL), "bus 40; views balanced; grow 1.15; looks 2")],
+        [block(str(FULL)), block("bus 40; views balanced; grow 1.15; looks 2")],
+        [block("persön 40; views balanced; grow 1.15; looks 2")],
     ],
 )
 def test_what_cannot_be_understood_vouches_for_nothing(blocks: list[bytes]) -> None:
