@@ -301,6 +301,19 @@ def test_an_edge_between_hidden_regions_is_not_the_photo_though_it_lies_on_an_ed
     assert shows_through(source, hidden, mask) is not None
 
 
+def test_one_block_of_next_to_no_detail_shows_nobody_but_four_might() -> None:
+    """One level up and down: by chance an edge between two hidden regions looks like that, for a block."""
+    source = np.full((256, 256), 100, np.uint8)
+    source[::2, ::2] += 2
+    source[1::2, 1::2] += 2
+    mask = np.full_like(source, level_of(2.5))
+    hidden = np.full_like(source, 101)
+    hidden[64:72, 64:72] = source[64:72, 64:72]
+    assert shows_through(source, hidden, mask) is None
+    hidden[64:80, 64:80] = source[64:80, 64:80]
+    assert shows_through(source, hidden, mask) is not None
+
+
 def test_a_speck_too_small_for_a_block_is_noticed() -> None:
     """Nine pixels across."""
     source = scene()[..., 0]
