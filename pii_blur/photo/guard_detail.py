@@ -139,8 +139,9 @@ def _in_blocks(source: Plane, result: Plane, inside: Flags) -> tuple[int, int] |
 def _without_lone(seen: Flags, faint: Flags) -> Flags:
     """Return the seen blocks without the faint ones of which fewer than `_LEAST_FAINT` seen blocks touch."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(seen.astype(np.uint8), connectivity=8)
-    is_few: Flags = stats[:, cv2.CC_STAT_AREA] < _LEAST_FAINT
-    return seen & ~(faint & is_few[labels])
+    is_few = stats[:, cv2.CC_STAT_AREA] < _LEAST_FAINT
+    kept: Flags = seen & ~(faint & is_few[labels])
+    return kept
 
 
 def _more_than_a_blur(source: Plane, result: Plane, suspects: Flags, *, each: bool) -> tuple[int, int] | None:
