@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from pii_blur.detect.detector import load_detector  # noqa: E402
+from pii_blur.detect.devices import DEFAULT_DEVICE  # noqa: E402
 from pii_blur.labels import DEFAULT_LABELS  # noqa: E402
 from pii_blur.settings import DEFAULT_MODEL  # noqa: E402
 from pii_blur.weights.convert import convert  # noqa: E402
@@ -35,6 +37,7 @@ from reference.original import IMAGEAI_2_1_6, IMAGEAI_3, Running, is_set_up, mak
 CORES = os.cpu_count() or 1
 SIZE = 800
 SMALLER = 640
+FLOAT_MODEL = f"{DEFAULT_MODEL}-float"
 
 
 def main() -> None:
@@ -54,14 +57,18 @@ def main() -> None:
                 f"converted from torchvision, {SIZE} px": _ours(convert(torch_file, folder, size=SIZE), crops),
                 f"converted from Keras 2.1, {SIZE} px": _ours(convert(keras_file, folder, size=SIZE), crops),
                 f"converted from torchvision, {SMALLER} px": _ours(convert(torch_file, folder, size=SMALLER), crops),
+                f"{FLOAT_MODEL}, {SMALLER} px": _ours(Path(FLOAT_MODEL), crops),
                 f"{DEFAULT_MODEL}, {SMALLER} px": _ours(Path(DEFAULT_MODEL), crops),
             }
+            if find_spec("openvino"):
+                runs[f"{FLOAT_MODEL}, OpenVINO"] = _ours(Path(FLOAT_MODEL), crops, "openvino")
+                runs[f"{DEFAULT_MODEL}, OpenVINO"] = _ours(Path(DEFAULT_MODEL), crops, "openvino")
             _print(runs, arguments.rounds, len(crops))
 
 
-def _ours(model: Path, crops: np.ndarray) -> Callable[[], float]:
+def _ours(model: Path, crops: np.ndarray, device: str = DEFAULT_DEVICE) -> Callable[[], float]:
     """Return what runs a model on all crops, enlarged or shrunk to its size, and says how long it took."""
-    detector = load_detector(model, threads=CORES)
+    detector = load_detector(model, device, threads=CORES)
     fitting = [cv2.resize(crop, (detector.size, detector.size), interpolation=cv2.INTER_AREA) for crop in crops]
     thresholds = dict.fromkeys(DEFAULT_LABELS, 0.4)
 

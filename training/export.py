@@ -114,7 +114,7 @@ def write_card(folder: Path, name: str, version: str, steps: int) -> None:
         "training": {
             "steps": steps,
             "data": "see training/README.md; licences CC BY 4.0, MIT, COCO terms, open panorama licences",
-            "labels_by": "hand; gaps and panorama tiles by YOLO11n (Ultralytics, AGPL-3.0), revised by the seed model",
+            "labels_by": "hand; gaps and tiles by YOLO11n (Ultralytics, AGPL-3.0), the tiles then mended by hand",
             "backbone": "MobileNetV2 1.0 ImageNet, Apache-2.0",
         },
     }

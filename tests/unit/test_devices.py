@@ -9,15 +9,15 @@ import onnxruntime
 import pytest
 
 from pii_blur.detect.detector import load_detector
-from pii_blur.detect.devices import DEVICES, check_device
+from pii_blur.detect.devices import DEVICES, check_device, open_session
 from pii_blur.detect.model_store import find_model
 from pii_blur.detect.onnx_session import OnnxSession
 from pii_blur.errors import MissingDependency
-from pii_blur.labels import Label
 from pii_blur.pipeline import check_tools
 from pii_blur.settings import DEFAULT_MODEL, Settings
 from tests.golden.test_model_outputs import crops
 
+FOR_GPUS = "street-retinanet-float"
 PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
@@ -32,8 +32,10 @@ def test_a_missing_device_is_an_error_and_never_the_cpu(device: str) -> None:
     if PROVIDERS[device] in onnxruntime.get_available_providers():
         pytest.skip(f"{device} is there")
     with pytest.raises(MissingDependency, match=f"--device {device} needs the package"):
-        check_tools(Settings(), device=device)
+        check_tools(Settings(model=FOR_GPUS), device=device)
     with pytest.raises(MissingDependency, match=f"--device {device} needs the package"):
+        load_detector(FOR_GPUS, device)
+    with pytest.raises(MissingDependency, match=f"not for {device}"):
         load_detector(DEFAULT_MODEL, device)
 
 
@@ -49,17 +51,18 @@ def test_a_provider_that_does_not_start_is_an_error() -> None:
         OnnxSession(find_model(DEFAULT_MODEL).file, "CUDAExecutionProvider", "get the driver")
 
 
-def test_openvino_finds_what_onnx_runtime_finds() -> None:
-    """Within what docs/usage.md states: half a pixel, and a hundredth of a score."""
+@pytest.mark.parametrize("model", [DEFAULT_MODEL, FOR_GPUS])
+def test_openvino_finds_what_onnx_runtime_finds(model: str) -> None:
+    """Within what docs/usage.md states, before repeats are dropped: a pixel and a half, a hundredth of a score."""
     pytest.importorskip("openvino", reason="the extra openvino is not installed")
-    thresholds = dict.fromkeys(Label, 0.2)
-    one, other = (load_detector(DEFAULT_MODEL, device, threads=2) for device in ("cpu", "openvino"))
+    file = find_model(model).file
+    one, other = (open_session(file, device, threads=2) for device in ("cpu", "openvino"))
     for crop in crops().values():
-        expected, found = one.detect(crop, thresholds), other.detect(crop, thresholds)
-        assert len(expected.scores) == len(found.scores)
-        np.testing.assert_array_equal(found.labels, expected.labels)
-        np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, atol=0.5)
-        np.testing.assert_allclose(found.scores, expected.scores, atol=0.01)
+        (boxes, scores), (their_boxes, their_scores) = one.run(crop[None]), other.run(crop[None])
+        matters = scores.max(axis=2) > 0.1
+        assert matters.any()
+        np.testing.assert_allclose(their_boxes[matters], boxes[matters], atol=1.5)
+        np.testing.assert_allclose(their_scores[matters], scores[matters], atol=0.01)
 
 
 def test_openvino_refuses_what_is_no_model(tmp_path: Path) -> None:

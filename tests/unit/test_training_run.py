@@ -116,6 +116,17 @@ def test_the_model_file_is_the_network(tmp_path: Path) -> None:
     assert len(card.labels) == len(CLASSES)
 
 
+def test_the_mean_lies_half_way(tmp_path: Path) -> None:
+    """Counters of batch norm are no weights; a state of a run counts with its averaged weights."""
+    average = importlib.import_module("training.average")
+    one, other = Network().state_dict(), Network().state_dict()
+    torch.save(one, tmp_path / "one.pth")
+    torch.save({"average": other, "step": 3}, tmp_path / "other.pth")
+    middle = average.mean(tmp_path / "one.pth", tmp_path / "other.pth")
+    assert set(middle) == set(one)
+    torch.testing.assert_close(middle["co.weight"] * 2, one["co.weight"] + other["co.weight"])
+
+
 def loss_of(quality: float, score: float, left_out: bool = False) -> tuple[float, float]:
     """Return the losses of one object whose predicted boxes overlap it by `quality` and have this score."""
     anchors = Anchors.of(320, 320)
