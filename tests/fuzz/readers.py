@@ -14,7 +14,7 @@ from pii_blur.photo.flir import blank_thermal
 from pii_blur.photo.gpano import read_gpano, understand
 from pii_blur.photo.jpeg_frame import FrameError, read_frame
 from pii_blur.photo.jpeg_segments import Jpeg, assemble, exif_of, split_jpeg, xmp_of
-from pii_blur.photo.metadata import has_mark
+from pii_blur.photo.metadata import claim_in
 from pii_blur.photo.orientation import read_orientation
 from pii_blur.photo.png_chunks import Png, assemble_png, exif_of_png, split_png, xmp_of_png
 
@@ -52,7 +52,7 @@ def _walk_jpeg(jpeg: Jpeg, data: bytes) -> None:
     assert again.is_tidy and again.to_bytes() == plain, "taking apart and putting together changed the file"
     assert (again.segments, again.coded) == (jpeg.segments, jpeg.coded)
     assert data.endswith(jpeg.trailer)
-    has_mark(segment.payload for segment in jpeg.segments)
+    claim_in(segment.payload for segment in jpeg.segments)
     _read_metadata(exif_of(jpeg.segments), xmp_of(jpeg.segments))
     for block in islice(join_blocks(jpeg.segments), _MOST_BLOCKS):
         assert put_back(jpeg.segments, block, block.data) == list(jpeg.segments), block.name
@@ -70,7 +70,7 @@ def _walk_png(png: Png, data: bytes) -> None:
         png.has_all_rows()
     for chunk in png.metadata:
         _look_for_pictures(chunk.content)
-    has_mark(chunk.content for chunk in png.metadata)
+    claim_in(chunk.content for chunk in png.metadata)
     _read_metadata(exif_of_png(png.chunks), xmp_of_png(png.chunks))
     assemble_png(png.metadata, plain)
 
