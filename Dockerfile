@@ -40,7 +40,8 @@ FROM runtime AS cuda
 COPY --from=packages-cuda /opt/pii-blur /opt/pii-blur
 COPY container/cuda-libraries.sh /container/
 RUN sh /container/cuda-libraries.sh && rm -r /container
-ENV PII_BLUR_DEVICE=cuda
+# The model that is the default is made for processors.
+ENV PII_BLUR_DEVICE=cuda PII_BLUR_MODEL=street-retinanet-float
 USER 10001:10001
 
 FROM runtime AS cpu

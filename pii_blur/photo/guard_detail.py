@@ -137,7 +137,9 @@ def _in_blocks(source: Plane, result: Plane, inside: Flags) -> tuple[int, int] |
 
 
 def _without_lone(seen: Flags, faint: Flags) -> Flags:
-    """Return the seen blocks without the faint ones of which fewer than `_LEAST_FAINT` seen blocks touch."""
+    """Return the seen blocks without the faint ones in groups of fewer than `_LEAST_FAINT` seen ones that touch."""
+    if not seen.any():  # as nearly always
+        return seen
     _, labels, stats, _ = cv2.connectedComponentsWithStats(seen.astype(np.uint8), connectivity=8)
     is_few = stats[:, cv2.CC_STAT_AREA] < _LEAST_FAINT
     kept: Flags = seen & ~(faint & is_few[labels])

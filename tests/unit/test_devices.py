@@ -76,6 +76,16 @@ def test_openvino_refuses_what_is_no_model(tmp_path: Path) -> None:
         OpenVinoSession(file, threads=1)
 
 
+def test_the_image_for_cards_names_a_model_that_is_made_for_them() -> None:
+    """The default is not: without a name every run in it would end with an error."""
+    root = Path(__file__).resolve().parents[2]
+    for file, device in (("Dockerfile", "PII_BLUR_DEVICE=cuda "), ("compose.yaml", "PII_BLUR_DEVICE: cuda\n")):
+        words = (root / file).read_text(encoding="utf-8").partition(device)[2].split(maxsplit=2)
+        assert words[0].startswith("PII_BLUR_MODEL")
+        assert FOR_GPUS in " ".join(words[:2])
+    find_model(FOR_GPUS).check_made_for("cuda")
+
+
 def test_the_devices_of_the_help_are_those_that_can_be_opened() -> None:
     """One table serves both."""
     assert set(DEVICES) == {"cpu", "openvino", *PROVIDERS}
